@@ -1,0 +1,73 @@
+"""Models by name: one architecture per file, and the file name is the registry.
+
+A model file defines `build(num_classes, *, option=default, ...)` and returns an `nn.Module` with
+
+- `forward(clip, lengths=None) -> logits`, clip of shape (B, 3, T, H, W);
+- `forward_features(clip) -> (B, D)`, what the classifier reads;
+- `head`, the classifier that is re-initialised when weights are transferred;
+- `cam_layer`, the module whose output Grad-CAM explains, and optionally
+  `cam_reshape(activation, num_frames) -> (B, C, T, H, W)` where that output has another order;
+- `record_attention` (bool) and `attention` (dict of name -> tensor), the maps of the last forward.
+
+A file without `build`, or with a leading underscore, is not a model.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_FOLDER = Path(__file__).parent
+
+
+def list_models() -> tuple[str, ...]:
+    """Name every model, in alphabetical order, without importing any of them."""
+    files = sorted(_FOLDER.glob("[!_]*.py"))
+    return tuple(path.stem for path in files if _has_build(path))
+
+
+def list_options(name: str) -> dict[str, Any]:
+    """Return the options that `create_model(name, ...)` takes, with their defaults."""
+    parameters = inspect.signature(_load(name).build).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def create_model(name: str, num_classes: int, **options: Any) -> nn.Module:
+    """Build a freshly initialised model.
+
+    `options` are the model's own (see `list_options`). Raises ValueError for a name or an option
+    that does not exist, and names the ones that do.
+    """
+    module = _load(name)
+    valid = list_options(name)
+    for option in options:
+        if option not in valid:
+            raise ValueError(_unknown(f"option of model {name!r}", option, valid))
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(f"num_classes is {num_classes!r}; a classifier needs an int of 2 or more")
+    return module.build(num_classes, **options)
+
+
+def _load(name: str):
+    models = list_models()
+    if name not in models:
+        raise ValueError(_unknown("model", name, models))
+    return import_module(f"{__name__}.{name}")
+
+
+def _has_build(path: Path) -> bool:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body)
+
+
+def _unknown(what: str, name: object, valid) -> str:
+    close = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"unknown {what}: {name!r}{hint} Valid: {', '.join(sorted(valid))}"
