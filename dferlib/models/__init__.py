@@ -7,7 +7,11 @@ A model file defines `build(num_classes, *, option=default, ...)` and returns an
 - `head`, the classifier that is re-initialised when weights are transferred;
 - `cam_layer`, the module whose output Grad-CAM explains, and optionally
   `cam_reshape(activation, num_frames) -> (B, C, T, H, W)` where that output has another order;
+- `spec`, its name and options, set by `create_model`;
 - `record_attention` (bool) and `attention` (dict of name -> tensor), the maps of the last forward.
+
+The module may also say how weights get in: `PRETRAIN_OPTIONS`, the options changed for pre-training
+(no attention, say), and `torchvision_weights(**options) -> state dict`.
 
 A file without `build`, or with a leading underscore, is not a model.
 """
@@ -52,7 +56,9 @@ def create_model(name: str, num_classes: int, **options: Any) -> nn.Module:
             raise ValueError(_unknown(f"option of model {name!r}", option, valid))
     if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
         raise ValueError(f"num_classes is {num_classes!r}; a classifier needs an int of 2 or more")
-    return module.build(num_classes, **options)
+    model = module.build(num_classes, **options)
+    model.spec = {"name": name, "options": {**valid, **options}}  # what rebuilds it
+    return model
 
 
 def _load(name: str):

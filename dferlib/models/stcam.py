@@ -45,6 +45,7 @@ from torch import Tensor, nn
 from dferlib.models._nonlocal import NonLocal
 
 ATTENTION = ("none", "3dcam", "stam", "stam+3dcam", "3dcam+stam", "nl-gaussian", "nl-embedded")
+PRETRAIN_OPTIONS = {"attention": "none"}  # §4.2: only convolution weights are carried over
 STAGES = ("stem", "inception_a", "reduction_a", "inception_b", "reduction_b", "inception_c")
 
 Size = tuple[int, int, int]
