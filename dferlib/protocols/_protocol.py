@@ -128,7 +128,7 @@ class Protocol:
     folds: tuple[int, ...]
     select: Literal["last", "best_val", "best_test"]
     fraction: float = 1.0
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "bf16", "auto"] = "float32"  # auto: what the device has units for
 
     def __post_init__(self) -> None:
         wrong = [k for k in self.folds if not 1 <= k <= self.num_folds]

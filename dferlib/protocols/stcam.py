@@ -5,7 +5,16 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
-from dferlib.protocols._protocol import Criterion, Preset, Protocol, Variant, protocol_dataclass
+import numpy as np
+
+from dferlib.protocols._protocol import (
+    Criterion,
+    Preset,
+    Protocol,
+    Reported,
+    Variant,
+    protocol_dataclass,
+)
 from dferlib.protocols.stcam_reported import CLASSES, SEQUENCES, reported, reported_confusion
 
 __all__ = ["PAPER", "VARIANTS", "StcamProtocol", "reported", "reported_confusion"]
@@ -63,6 +72,7 @@ _QUICK = Preset(
         "weight_decay": (0.0005, "0.01 is tuned to 100 epochs at a tenth of this learning rate"),
         "folds": ((1, 2), "two of ten folds already pair the variants on the same clips"),
         "init": ("synthetic", "Kinetics weights of this network are not public"),
+        "precision": ("auto", "bf16 where the processor has units for it: half the time"),
     },
 )
 _SMOKE = Preset(
@@ -79,7 +89,10 @@ _SMOKE = Preset(
     },
     by_dataset={"mmi": {"fraction": (0.4, "12 of the 30 subjects, so that ten folds exist")}},
 )
-_PAPER = Preset(purpose="the full protocol of the paper")
+_PAPER = Preset(
+    purpose="the full protocol of the paper",
+    changes={"init": ("synthetic", "Kinetics weights of this network are not public")},
+)
 
 _ASSUMED = {
     "width": "channels are not printed; see the table of open points in models/stcam.py",
@@ -161,6 +174,14 @@ class StcamProtocol(Protocol):
     hidden: int = 512  # assumed
     temporal_strides: tuple[int, int] = (1, 1)  # assumed
     dropout: float = 0.0  # assumed
+
+    def reported(self, table: int | None = None, dataset: str | None = None) -> list[Reported]:
+        """Return the published cells; see `stcam_reported.reported`."""
+        return reported(table, dataset)
+
+    def reported_confusion(self, dataset: str) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return class names and published confusion matrix; see `stcam_reported`."""
+        return reported_confusion(dataset)
 
     def criterion(self) -> Criterion:
         """Return when this dataset and variant count as reproduced; fixed before any run.
