@@ -1,0 +1,113 @@
+"""What a model costs: parameters, multiply-accumulates (MACs), latency.
+
+1 MAC = 2 FLOPs (one multiplication, one addition). Matrix products and convolutions are counted,
+also those inside attention and recurrent layers; additions, activations and poolings are not, which
+is what papers do.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters of a model, and MACs of one forward pass for one clip."""
+
+    parameters: int
+    macs: int
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations, two for each MAC."""
+        return 2 * self.macs
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of a forward pass: median and quartiles over the repeats."""
+
+    median: float
+    low: float
+    high: float
+    device: str
+    threads: int
+
+
+def count_cost(model: nn.Module, shape: tuple[int, ...]) -> Cost:
+    """Count parameters and the MACs of one clip of `shape`, (3, T, H, W) without the batch.
+
+    A copy of the model without memory ("meta" device) runs in evaluation mode, so that nothing is
+    computed and the model stays as it was. ValueError where a layer needs real values to run.
+    """
+    parameters = sum(p.numel() for p in model.parameters())
+    ghost = copy.deepcopy(model).to("meta").eval()
+    clip = torch.empty(1, *shape, device="meta")
+    counter = FlopCounterMode(display=False)
+    with _countable(), counter:
+        try:
+            ghost(clip)
+        except (NotImplementedError, RuntimeError) as error:
+            raise ValueError(
+                f"{type(model).__name__} cannot be counted at clip shape {tuple(shape)}: {error}"
+            ) from error
+    return Cost(parameters, counter.get_total_flops() // 2)
+
+
+@torch.no_grad()
+def latency(
+    model: nn.Module, shape: tuple[int, ...], *, batch_size: int = 1, repeats: int = 10
+) -> Latency:
+    """Time forward passes in evaluation mode on the model's device, after two warm-up passes.
+
+    `shape` is (3, T, H, W); the times are for a whole batch. The model's mode is restored.
+    """
+    device = next(model.parameters()).device
+    clip = torch.zeros(batch_size, *shape, device=device)
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        times = [_time_once(model, clip) for _ in range(repeats + 2)][2:]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    ordered = sorted(times)
+    low, high = ordered[len(times) // 4], ordered[(3 * len(times)) // 4]
+    return Latency(statistics.median(times), low, high, str(device), torch.get_num_threads())
+
+
+def _time_once(model: nn.Module, clip: torch.Tensor) -> float:
+    started = time.perf_counter()
+    model(clip)
+    if clip.device.type == "cuda":
+        torch.cuda.synchronize(clip.device)
+    return 1000 * (time.perf_counter() - started)
+
+
+@contextmanager
+def _countable() -> Iterator[None]:
+    """Switch off the fused kernels that the counter does not see, and restore them."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about TF32 on absent Intel GPUs
+            with (
+                torch.no_grad(),
+                sdpa_kernel(SDPBackend.MATH),
+                torch.backends.mkldnn.flags(enabled=False),
+            ):
+                yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
