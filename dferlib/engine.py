@@ -1,0 +1,201 @@
+"""papermill's engine with a record of its own: where a notebook is, and how it is kept.
+
+Used by `dferlib.execution` only. papermill writes its output in place and calls cells that a dead
+kernel never reached completed; the record writes atomically and the manager tells the truth.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from dferlib.atomic import write_atomic
+from dferlib.notebook import END_MARK
+
+ENGINE = "dferlib"
+SAVE_EVERY = 10.0  # seconds between two states of the partial notebook
+MAX_STREAM = 200_000  # characters kept of what one cell prints
+
+
+class Record:
+    """The notebook while it runs: where it is, and how it is kept."""
+
+    def __init__(self, target: Path, name: str, say: Callable[[str], None]) -> None:
+        self.target, self.name, self.say = target, name, say
+        self.partial = target.with_name(f"{target.stem}.partial{target.suffix or '.ipynb'}")
+        self.node: nbformat.NotebookNode | None = None
+        self.index, self.started, self.saved = -1, time.monotonic(), 0.0
+        self.begun = time.monotonic()
+        self.bar = ""  # last text of a progress bar in the notebook
+
+    def save(self, node: nbformat.NotebookNode, path: Path | None = None) -> None:
+        text = nbformat.writes(_presentable(node, self.name, self.target.name))
+        write_atomic(path or self.partial, lambda file: file.write(text + "\n"), mode="w")
+        self.saved = time.monotonic()
+
+    def heading(self) -> str:
+        """Nearest heading above the running cell, to tell a reader where the run is."""
+        for cell in reversed(self.node.cells[: self.index] if self.node else []):
+            if cell.cell_type == "markdown":
+                titles = [t for t in cell.source.splitlines() if t.startswith("#")]
+                if titles:
+                    return titles[-1].lstrip("# ").strip()
+        return ""
+
+    def place(self) -> str:
+        total = len(self.node.cells) if self.node else 0
+        heading = self.heading()
+        return f"cell {self.index + 1}/{total}" + (f" ({heading})" if heading else "")
+
+    def cell_done(self) -> None:
+        self.bar = ""
+        if self.node and self.node.cells[self.index].cell_type == "code":
+            self.say(f"[{_clock(self.begun)}] {self.place()}: {_clock(self.started)}")
+
+    def beat(self) -> None:
+        if self.index >= 0:
+            bar = f" {self.bar}" if self.bar else ""
+            self.say(f"[{_clock(self.begun)}] {self.place()}: running {_clock(self.started)}{bar}")
+
+    def check_end(self) -> None:
+        """Raise unless the last code cell left the end mark."""
+        cells = [cell for cell in self.node.cells if cell.cell_type == "code"]
+        outputs = cells[-1].outputs if cells else []
+        if not any(END_MARK in output.get("metadata", {}) for output in outputs):
+            raise ValueError(
+                "the notebook stopped before its end mark; its last code cell has to be "
+                "finish(settings)"
+            )
+
+    def fail(self, error: BaseException) -> None:
+        """Keep what was reached, marked as failed: papermill would call it complete."""
+        node = self.node
+        if node is None:
+            return
+        node.metadata["dferlib"] = {"status": "failed", "reason": type(error).__name__}
+        node.metadata.setdefault("papermill", {})["exception"] = True
+        with suppress(OSError):  # the error that is on its way tells more
+            self.save(node)
+
+    def reason(self, error: Exception) -> str:
+        if isinstance(error, PapermillExecutionError):
+            what = f"{error.ename}: {error.evalue}"
+        else:
+            what = f"{type(error).__name__}: {error}".strip()
+        kept = f"what was reached is in {self.partial}" if self.node else "no cell was run"
+        return (
+            f"{self.name} failed in {self.place()}: {what}\n{kept}. Once the cause is gone, start "
+            "the same command again: finished runs are read, not repeated"
+        )
+
+    def finish(self) -> None:
+        self.node.metadata["dferlib"] = {"status": "finished"}
+        self.save(self.node, self.target)
+        self.partial.unlink(missing_ok=True)
+        self.say(f"[{_clock(self.begun)}] finished: {self.target}")
+
+
+def _presentable(node: nbformat.NotebookNode, name: str, output: str) -> nbformat.NotebookNode:
+    """Leave machine paths out of the metadata and shorten what floods a page."""
+    if "papermill" in node.metadata:
+        node.metadata.papermill |= {"input_path": name, "output_path": output}
+    for cell in node.cells:
+        for stream in cell.get("outputs", ()):
+            text = stream.get("text", "")
+            if stream.output_type == "stream" and len(text) > MAX_STREAM:
+                half = MAX_STREAM // 2
+                note = f"\n[... {len(text) - 2 * half} characters left out ...]\n"
+                stream["text"] = text[:half] + note + text[-half:]
+    return node
+
+
+def _clock(since: float) -> str:
+    seconds = int(time.monotonic() - since)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+class _Manager(NotebookExecutionManager):
+    """papermill's callbacks, told to a record; cells that never ran are not called completed."""
+
+    def __init__(self, nb: nbformat.NotebookNode, record: Record) -> None:
+        self.record = record
+        super().__init__(nb, progress_bar=False)
+
+    def save(self, **kwargs: Any) -> None:
+        self.record.node = self.nb
+        if time.monotonic() - self.record.saved >= SAVE_EVERY:
+            self.record.save(self.nb)
+
+    def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        self.record.index, self.record.started = cell_index, time.monotonic()
+        super().cell_start(cell, cell_index, **kwargs)
+
+    def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        if isinstance(sys.exception(), BaseException):  # called on the way out of an error
+            cell.metadata.papermill["status"] = self.FAILED
+            cell.metadata.papermill["exception"] = True
+        super().cell_complete(cell, cell_index, **kwargs)
+        self.record.cell_done()
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        self.end_time = self.now()
+        taken = (self.end_time - self.start_time).total_seconds()
+        self.nb.metadata.papermill |= {"end_time": self.end_time.isoformat(), "duration": taken}
+
+
+class _Client(PapermillNotebookClient):
+    """papermill's client that hears progress bars and leaves no process of the kernel behind."""
+
+    group: int | None = None
+
+    async def async_start_new_kernel(self, **kwargs: Any) -> None:
+        await super().async_start_new_kernel(**kwargs)
+        self.group = getattr(self.km.provisioner, "pgid", None)
+
+    def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
+        value = msg["content"].get("data", {}).get("state", {}).get("value")
+        if isinstance(value, str) and "[" in value:  # tqdm: 34/112 [02:10<05:00, 1.9s/epoch]
+            self.nb_man.record.bar = value.strip()
+        super().handle_comm_msg(outs, msg, cell_index)
+
+    def execute(self, **kwargs: Any) -> nbformat.NotebookNode:
+        try:
+            return super().execute(**kwargs)
+        finally:
+            if self.group:  # a killed kernel's loader workers would go on
+                with suppress(OSError):
+                    os.killpg(self.group, signal.SIGKILL)
+
+
+class _Engine(Engine):
+    """papermill engine that keeps its notebook in a record instead of writing it in place."""
+
+    @classmethod
+    def execute_notebook(cls, nb, kernel_name, record, **kwargs):
+        """Execute the prepared notebook; called by papermill."""
+        manager = _Manager(nb, record)
+        manager.notebook_start()
+        try:
+            _Client(
+                manager,
+                timeout=kwargs.get("execution_timeout"),
+                startup_timeout=kwargs["start_timeout"],
+                kernel_name=kernel_name,
+            ).execute()
+        finally:
+            manager.notebook_complete()
+        return manager.nb
+
+
+papermill_engines.register(ENGINE, _Engine)
