@@ -155,7 +155,17 @@ def _curve(truth: np.ndarray, scores: np.ndarray) -> Roc:
 
 
 def _macro(curves: list[Roc]) -> Roc:
+    """Mean of the curves over false positive rate; its area is the mean of their areas."""
     grid = np.unique(np.concatenate([curve.fpr for curve in curves]))
-    mean = np.mean([np.interp(grid, curve.fpr, curve.tpr) for curve in curves], axis=0)
-    grid, mean = np.append(0.0, grid), np.append(0.0, mean)  # curves start at the origin
-    return Roc(grid, mean, float(auc(grid, mean)))
+    before = np.mean([_at(curve, grid, "left") for curve in curves], axis=0)
+    after = np.mean([_at(curve, grid, "right") for curve in curves], axis=0)
+    fpr, tpr = np.repeat(grid, 2), np.stack([before, after], axis=1).ravel()
+    return Roc(fpr, tpr, float(auc(fpr, tpr)))
+
+
+def _at(curve: Roc, grid: np.ndarray, side: str) -> np.ndarray:
+    """True positive rate at each grid point; where the curve jumps, before or after the jump."""
+    index = np.searchsorted(curve.fpr, grid, side) - (side == "right")
+    exact = np.take(curve.fpr, index, mode="clip") == grid
+    between = np.interp(grid, curve.fpr, curve.tpr)
+    return np.where(exact, np.take(curve.tpr, index, mode="clip"), between)
