@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import zmq
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from dferlib.atomic import write_atomic
 from dferlib.notebook import END_MARK
@@ -33,8 +35,9 @@ class Record:
         self.target, self.name, self.say = target, name, say
         self.partial = target.with_name(f"{target.stem}.partial{target.suffix or '.ipynb'}")
         self.node: nbformat.NotebookNode | None = None
-        self.index, self.started, self.saved = -1, time.monotonic(), 0.0
-        self.begun = time.monotonic()
+        self.index, self.place = -1, "its start"
+        self.begun = self.started = time.monotonic()
+        self.saved = 0.0
         self.bar = ""  # last text of a progress bar in the notebook
 
     def save(self, node: nbformat.NotebookNode, path: Path | None = None) -> None:
@@ -42,29 +45,22 @@ class Record:
         write_atomic(path or self.partial, lambda file: file.write(text + "\n"), mode="w")
         self.saved = time.monotonic()
 
-    def heading(self) -> str:
-        """Nearest heading above the running cell, to tell a reader where the run is."""
-        for cell in reversed(self.node.cells[: self.index] if self.node else []):
-            if cell.cell_type == "markdown":
-                titles = [t for t in cell.source.splitlines() if t.startswith("#")]
-                if titles:
-                    return titles[-1].lstrip("# ").strip()
-        return ""
-
-    def place(self) -> str:
-        total = len(self.node.cells) if self.node else 0
-        heading = self.heading()
-        return f"cell {self.index + 1}/{total}" + (f" ({heading})" if heading else "")
+    def enter(self, index: int) -> None:
+        """Note that a cell starts, and its place: papermill adds cells once one has failed."""
+        self.index, self.started, self.bar = index, time.monotonic(), ""
+        above = [cell for cell in self.node.cells[:index] if cell.cell_type == "markdown"]
+        titles = [t for cell in above for t in cell.source.splitlines() if t.startswith("#")]
+        heading = f" ({titles[-1].lstrip('# ').strip()})" if titles else ""
+        self.place = f"cell {index + 1}/{len(self.node.cells)}{heading}"
 
     def cell_done(self) -> None:
-        self.bar = ""
         if self.node and self.node.cells[self.index].cell_type == "code":
-            self.say(f"[{_clock(self.begun)}] {self.place()}: {_clock(self.started)}")
+            self.say(f"[{_clock(self.begun)}] {self.place}: {_clock(self.started)}")
 
     def beat(self) -> None:
         if self.index >= 0:
             bar = f" {self.bar}" if self.bar else ""
-            self.say(f"[{_clock(self.begun)}] {self.place()}: running {_clock(self.started)}{bar}")
+            self.say(f"[{_clock(self.begun)}] {self.place}: running {_clock(self.started)}{bar}")
 
     def check_end(self) -> None:
         """Raise unless the last code cell left the end mark."""
@@ -93,7 +89,7 @@ class Record:
             what = f"{type(error).__name__}: {error}".strip()
         kept = f"what was reached is in {self.partial}" if self.node else "no cell was run"
         return (
-            f"{self.name} failed in {self.place()}: {what}\n{kept}. Once the cause is gone, start "
+            f"{self.name} failed in {self.place}: {what}\n{kept}. Once the cause is gone, start "
             "the same command again: finished runs are read, not repeated"
         )
 
@@ -133,12 +129,17 @@ class _Manager(NotebookExecutionManager):
         super().__init__(nb, progress_bar=False)
 
     def save(self, **kwargs: Any) -> None:
-        self.record.node = self.nb
-        if time.monotonic() - self.record.saved >= SAVE_EVERY:
-            self.record.save(self.nb)
+        record = self.record
+        record.node = self.nb
+        if time.monotonic() - record.saved >= SAVE_EVERY:
+            try:
+                record.save(self.nb)
+            except OSError as error:  # no reason to stop a training; the last save will tell
+                record.saved = time.monotonic()
+                record.say(str(error))
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
-        self.record.index, self.record.started = cell_index, time.monotonic()
+        self.record.enter(cell_index)
         super().cell_start(cell, cell_index, **kwargs)
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
@@ -159,8 +160,8 @@ class _Client(PapermillNotebookClient):
 
     group: int | None = None
 
-    async def async_start_new_kernel(self, **kwargs: Any) -> None:
-        await super().async_start_new_kernel(**kwargs)
+    def start_new_kernel(self, **kwargs: Any) -> None:
+        super().start_new_kernel(**kwargs)
         self.group = getattr(self.km.provisioner, "pgid", None)
 
     def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
@@ -192,10 +193,17 @@ class _Engine(Engine):
                 timeout=kwargs.get("execution_timeout"),
                 startup_timeout=kwargs["start_timeout"],
                 kernel_name=kernel_name,
+                config=_private_transport(),
             ).execute()
         finally:
             manager.notebook_complete()
         return manager.nb
+
+
+def _private_transport() -> Config:
+    # Other users of a shared machine could read what goes to a kernel and back in plain text.
+    policy = "auto" if zmq.has("curve") else "disabled"
+    return Config({"KernelManager": {"transport_encryption": policy}})
 
 
 papermill_engines.register(ENGINE, _Engine)

@@ -76,7 +76,7 @@ def execute(
         record.check_end()
     except BaseException as error:
         record.fail(error)
-        if isinstance(error, Exception) and not isinstance(error, OSError):
+        if isinstance(error, Exception):
             raise NotebookError(record.reason(error)) from error
         raise
     record.finish()
