@@ -1,0 +1,120 @@
+"""From the frame store to batches of clips on the device.
+
+Everything that chance decides about a clip in an epoch - which frames, which crop, mirrored or not
+- is drawn for the whole data set at once from (seed, epoch). So a clip's draw does not depend on
+the batch it falls into, on the fold, on the number of workers, or on whether the run was
+interrupted; and no step does Python work per frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dferlib.datasets import samplers
+from dferlib.datasets.store import FrameStore
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CENTRE = 4  # crops are numbered: the four corners, then the centre
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is decided for every clip of the store: frame rows (N, T), crop (N,) in 0..4, mirrored
+    (N,).
+    """
+
+    frames: np.ndarray
+    crop: np.ndarray
+    mirror: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClipLoader:
+    """Gathers clips of a store as normalised float batches (B, 3, T, input_size, input_size)."""
+
+    store: FrameStore
+    sampler: str
+    num_frames: int
+    input_size: int
+    batch_size: int
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        if self.input_size > self.store.size:
+            raise ValueError(
+                f"input_size {self.input_size} is larger than the {self.store.size} px of the "
+                f"frame store; open the store with size={self.input_size} or more"
+            )
+        if not callable(getattr(samplers, self.sampler, None)):
+            raise ValueError(f"unknown sampler {self.sampler!r} in dferlib.datasets.samplers")
+
+    def draw(self, seed: int | None = None, epoch: int = 0) -> Draw:
+        """Draw for all clips: augmented when a seed is given, the fixed test-time choice when not."""
+        clips = self.store.manifest
+        rng = None if seed is None else np.random.default_rng([seed, epoch])
+        sample = getattr(samplers, self.sampler)
+        frames = sample(
+            clips["n_frames"].to_numpy(), clips["apex"].to_numpy(), self.num_frames, rng=rng
+        )
+        frames = frames + clips["offset"].to_numpy()[:, None]
+        if rng is None:
+            return Draw(frames, np.full(len(clips), CENTRE), np.zeros(len(clips), dtype=bool))
+        return Draw(frames, rng.integers(0, 5, len(clips)), rng.random(len(clips)) < 0.5)
+
+    def labels(self, clips: np.ndarray) -> np.ndarray:
+        """Class index of the clips at these manifest rows, in the order of ``store.classes``."""
+        order = {name: index for index, name in enumerate(self.store.classes)}
+        return self.store.manifest["label"].map(order).to_numpy()[clips]
+
+    def training(self, clips: np.ndarray, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented batches in the random order of (seed, epoch); the last one may be smaller."""
+        order = np.random.default_rng([seed, epoch, 1]).permutation(np.sort(clips))
+        yield from self._batches(order, self.draw(seed, epoch))
+
+    def testing(self, clips: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches in the given order: fixed frames, centre crop, not mirrored."""
+        yield from self._batches(np.asarray(clips), self.draw())
+
+    def gather(self, clips: np.ndarray, draw: Draw | None = None) -> Tensor:
+        """The clips at these manifest rows as one batch (B, 3, T, H, W), ImageNet-normalised."""
+        draw = draw or self.draw()
+        frames = torch.from_numpy(self.store.frames[draw.frames[clips]]).to(self.device)
+        pixels = _crop_and_mirror(frames, draw.crop[clips], draw.mirror[clips], self.input_size)
+        mean = torch.tensor(IMAGENET_MEAN, device=self.device).mul(255)
+        std = torch.tensor(IMAGENET_STD, device=self.device).mul(255)
+        return ((pixels.float() - mean) / std).permute(0, 4, 1, 2, 3).contiguous()
+
+    def _batches(self, order: np.ndarray, draw: Draw) -> Iterator[tuple[Tensor, Tensor]]:
+        labels = self.labels(order)
+        for start in range(0, len(order), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            target = torch.as_tensor(labels[part], device=self.device, dtype=torch.long)
+            yield self.gather(order[part], draw), target
+
+
+def denormalise(clip: Tensor) -> Tensor:
+    """Undo the ImageNet normalisation of (..., 3, T, H, W); returns display values in 0..1."""
+    shape = (3, 1, 1, 1)
+    mean = torch.tensor(IMAGENET_MEAN, device=clip.device).view(shape)
+    std = torch.tensor(IMAGENET_STD, device=clip.device).view(shape)
+    return (clip * std + mean).clamp(0, 1)
+
+
+def _crop_and_mirror(frames: Tensor, crop: np.ndarray, mirror: np.ndarray, size: int) -> Tensor:
+    """Cut ``size`` px out of (B, T, S, S, 3) at one of five places, one choice per clip."""
+    room = frames.shape[2] - size
+    top = np.array([0, 0, room, room, room // 2])[crop]
+    left = np.array([0, room, 0, room, room // 2])[crop]
+    steps = np.arange(size)
+    rows = top[:, None] + steps
+    columns = left[:, None] + np.where(mirror[:, None], steps[::-1], steps)
+    batch = torch.arange(len(crop), device=frames.device).view(-1, 1, 1, 1)
+    time = torch.arange(frames.shape[1], device=frames.device).view(1, -1, 1, 1)
+    rows, columns = (torch.as_tensor(part, device=frames.device) for part in (rows, columns))
+    return frames[batch, time, rows[:, None, :, None], columns[:, None, None, :]]

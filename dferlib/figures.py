@@ -1,0 +1,333 @@
+"""Figures: a tidy table or plain arrays in, Axes (or a Figure of panels) out.
+
+Nothing here computes a result. Colours are colour-blind safe; sizes fit a printed page; a figure
+that shows numbers made on procedural faces carries a watermark that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+STYLE = {
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+PALETTE = sns.color_palette("colorblind")
+OURS, PUBLISHED = PALETTE[0], "0.35"
+
+
+def watermark(figure: Figure, source: str) -> Figure:
+    """Mark a figure that shows procedural data; figures of real data are left as they are."""
+    if source == "synthetic":
+        style = {"ha": "right", "va": "bottom", "fontsize": 7, "color": "0.55"}
+        figure.text(
+            0.995, 0.002, "synthetic faces - not a reproduction of the published number", **style
+        )
+        figure.set_layout_engine("constrained", rect=(0, 0.025, 1, 0.975))
+    return figure
+
+
+def plot_confusion(
+    matrix: np.ndarray, classes: Sequence[str], *, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Row-normalised confusion matrix, rows true and columns predicted; NaN cells stay blank."""
+    ax = ax or plt.subplots(figsize=(4.2, 3.8))[1]
+    names = [name[:2].capitalize() for name in classes]
+    text = np.where(np.isnan(matrix), "", np.char.mod("%.3f", matrix))
+    options = {
+        "vmin": 0,
+        "vmax": 1,
+        "cmap": "Blues",
+        "square": True,
+        "cbar": False,
+        "linewidths": 0.5,
+    }
+    sns.heatmap(
+        matrix,
+        annot=text,
+        fmt="",
+        xticklabels=names,
+        yticklabels=names,
+        annot_kws={"size": 7},
+        ax=ax,
+        **options,
+    )
+    ax.set(xlabel="predicted", ylabel="true", title=title)
+    ax.tick_params(axis="y", rotation=0)
+    return ax
+
+
+def plot_confusion_difference(
+    ours: np.ndarray, published: np.ndarray, classes: Sequence[str], *, ax: Axes | None = None
+) -> Axes:
+    """Ours minus published, cell by cell, in fractions of the true class; lost cells stay blank."""
+    ax = ax or plt.subplots(figsize=(4.2, 3.8))[1]
+    names = [name[:2].capitalize() for name in classes]
+    difference = ours - published
+    text = np.where(np.isnan(difference), "", np.char.mod("%+.2f", difference))
+    options = {
+        "vmin": -1,
+        "vmax": 1,
+        "cmap": "RdBu_r",
+        "square": True,
+        "cbar": False,
+        "linewidths": 0.5,
+    }
+    sns.heatmap(
+        difference,
+        annot=text,
+        fmt="",
+        xticklabels=names,
+        yticklabels=names,
+        annot_kws={"size": 7},
+        ax=ax,
+        **options,
+    )
+    ax.set(xlabel="predicted", ylabel="true", title="ours - published")
+    ax.tick_params(axis="y", rotation=0)
+    return ax
+
+
+def plot_history(
+    history: pd.DataFrame, column: str, *, label: str = "", ax: Axes | None = None
+) -> Axes:
+    """One line per variant over the epochs, the mean over folds and seeds with its range."""
+    ax = ax or plt.subplots(figsize=(4.6, 3.2))[1]
+    sns.lineplot(
+        history,
+        x="epoch",
+        y=column,
+        hue="variant",
+        errorbar=("pi", 100),
+        palette="colorblind",
+        ax=ax,
+    )
+    ax.set(xlabel="epoch", ylabel=label or column)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(title="", fontsize=7)
+    return ax
+
+
+def plot_intervals(
+    table: pd.DataFrame, *, chance: float | None = None, metric: str = "WAR", ax: Axes | None = None
+) -> Axes:
+    """Own values with their intervals beside the published ones.
+
+    ``table`` has the columns row, published, ours, ci_low and ci_high, all in per cent; rows
+    without an own value show the published one alone.
+    """
+    ax = ax or plt.subplots(figsize=(6.2, 0.42 * len(table) + 1.1))[1]
+    place = np.arange(len(table))[::-1]
+    ax.scatter(
+        table["published"], place, marker="D", s=26, color=PUBLISHED, label="published (real data)"
+    )
+    own = table["ours"].notna().to_numpy()
+    values = table.loc[own, "ours"]
+    reach = np.vstack([values - table.loc[own, "ci_low"], table.loc[own, "ci_high"] - values])
+    ax.errorbar(
+        values, place[own], xerr=reach, fmt="o", color=OURS, capsize=3, label="ours, 95 % interval"
+    )
+    if chance is not None:
+        ax.axvline(chance, color="0.6", linestyle=":", linewidth=1, label="chance")
+    ax.set_yticks(place, table["row"])
+    ax.set(xlabel=f"{metric} (%)", ylim=(-0.6, len(table) - 0.4))
+    ax.legend(fontsize=7, loc="best")
+    return ax
+
+
+def plot_embedding(
+    points: np.ndarray, labels: Sequence[str], *, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Scatter of a two-dimensional embedding (N, 2) coloured by class."""
+    ax = ax or plt.subplots(figsize=(4.6, 4.0))[1]
+    order = sorted(set(labels))
+    sns.scatterplot(
+        x=points[:, 0],
+        y=points[:, 1],
+        hue=list(labels),
+        hue_order=order,
+        palette="colorblind",
+        s=24,
+        ax=ax,
+    )
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def plot_roc(curves: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
+    """ROC curves from columns curve, fpr, tpr and auc, with the area in the legend."""
+    ax = ax or plt.subplots(figsize=(4.6, 3.8))[1]
+    for colour, (name, curve) in zip(_colours(), curves.groupby("curve", sort=False), strict=False):
+        line = "--" if name in ("macro", "micro") else "-"
+        text = f"{name} ({curve['auc'].iloc[0]:.2f})"
+        ax.plot(curve["fpr"], curve["tpr"], line, color=colour, linewidth=1.3, label=text)
+    ax.plot([0, 1], [0, 1], ":", color="0.6", linewidth=1)
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
+    ax.legend(fontsize=7, title="curve (area)", title_fontsize=7)
+    return ax
+
+
+def plot_samples(
+    frames: np.ndarray, row_labels: Sequence[str], column_labels: Sequence[str]
+) -> Figure:
+    """Grid of frames (rows, columns, H, W, 3) with a label to each row and column."""
+    rows, columns = frames.shape[:2]
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(1.05 * columns + 0.9, 1.05 * rows + 0.3), squeeze=False
+    )
+    for row, column in np.ndindex(rows, columns):
+        _show(axes[row, column], frames[row, column])
+        if row == 0:
+            axes[row, column].set_title(column_labels[column], fontsize=8)
+    for axis, label in zip(axes[:, 0], row_labels, strict=True):
+        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+    return figure
+
+
+def plot_maps_over_frames(
+    frames: np.ndarray,
+    maps: np.ndarray,
+    frame_labels: Sequence[str],
+    *,
+    title: str = "",
+    colour_label: str = "weight",
+    value_range: tuple[float, float] | None = None,
+) -> Figure:
+    """Three rows - frames, maps, overlay - over the T frames of a clip, with one colour scale.
+
+    ``frames`` (T, H, W, 3) in 0..1 or uint8, ``maps`` (T, H, W); ``value_range`` fixes the scale,
+    else it spans the clip, so that differences over time show.
+    """
+    low, high = value_range or (float(maps.min()), float(maps.max()))
+    steps = len(frames)
+    figure, axes = plt.subplots(3, steps, figsize=(1.05 * steps + 1.1, 3.6), squeeze=False)
+    for step in range(steps):
+        _show(axes[0, step], frames[step])
+        axes[0, step].set_title(frame_labels[step], fontsize=8)
+        image = _show(axes[1, step], maps[step], cmap="inferno", vmin=low, vmax=high)
+        _show(axes[2, step], frames[step])
+        axes[2, step].imshow(maps[step], cmap="inferno", vmin=low, vmax=high, alpha=0.5)
+    for axis, label in zip(axes[:, 0], ("frames", "maps", "overlay"), strict=True):
+        axis.set_ylabel(label, fontsize=8)
+    figure.colorbar(image, ax=axes, shrink=0.7, label=colour_label)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def plot_time_profile(values: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
+    """Mean over clips of a quantity at each sampled frame: columns frame, value and curve."""
+    ax = ax or plt.subplots(figsize=(4.6, 2.8))[1]
+    sns.lineplot(values, x="frame", y="value", hue="curve", marker="o", palette="colorblind", ax=ax)
+    ax.set(xlabel="sampled frame (1 neutral, last peak)", ylabel=label)
+    ax.legend(title="", fontsize=7)
+    return ax
+
+
+def plot_stages(stages: pd.DataFrame, *, title: str = "") -> Figure:
+    """Block diagram of a network with the real shape behind each block (columns name, shape,
+    detail).
+    """
+    figure, ax = plt.subplots(figsize=(6.4, 0.52 * len(stages) + 0.4))
+    ax.set(xlim=(0, 10), ylim=(-len(stages) + 0.4, 0.9))
+    ax.axis("off")
+    for index, stage in enumerate(stages.itertuples()):
+        marked = "STCAM" in stage.detail
+        _box(ax, (0.2, -index), 3.4, 0.62, stage.name, "#cfe0f3" if marked else "#eeeeee")
+        ax.text(3.9, -index, stage.shape, va="center", fontsize=9, family="monospace")
+        ax.text(6.6, -index, stage.detail, va="center", fontsize=8, color="0.3")
+        if index:
+            _arrow(ax, (1.9, -index + 0.69), (1.9, -index + 0.33))
+    ax.set_title(title)
+    return figure
+
+
+def plot_placement(shapes: dict[str, str]) -> Figure:
+    """STCAM in a 3D-Inception-ResNet structure (a) and in a 3D-Reduction one (b), as in Figure 6.
+
+    ``shapes`` gives the shape texts for the keys inception_in, inception_out, reduction_in and
+    reduction_out.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.9))
+    for ax in (left, right):
+        ax.set(xlim=(0, 6), ylim=(0, 6.3))
+        ax.axis("off")
+    left.set_title("(a) in 3D-Inception-ResNet")
+    for height, text in ((4.1, "3D-Inception\n(branches, 1x1x1)"), (2.6, "STCAM")):
+        _box(left, (2.6, height), 2.6, 0.8, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
+    left.text(2.4, 5.75, shapes["inception_in"], ha="center", family="monospace", fontsize=8)
+    left.text(2.4, 0.1, shapes["inception_out"], ha="center", family="monospace", fontsize=8)
+    for start, end in (
+        ((3.9, 5.2), (3.9, 4.55)),
+        ((3.9, 3.65), (3.9, 3.05)),
+        ((3.9, 2.15), (3.9, 1.4)),
+    ):
+        _arrow(left, start, end)
+    left.plot([3.9, 0.9, 0.9], [5.2, 5.2, 1.15], color="0.2", linewidth=1.1)
+    left.text(0.75, 3.3, "shortcut", rotation=90, ha="right", va="center", fontsize=8)
+    left.plot([2.4, 2.4], [5.6, 5.2], color="0.2", linewidth=1.1)
+    _arrow(left, (0.9, 1.15), (3.6, 1.15))
+    left.text(
+        3.9,
+        1.15,
+        "+",
+        ha="center",
+        va="center",
+        fontsize=13,
+        bbox={"boxstyle": "circle", "fc": "w"},
+    )
+    _arrow(left, (3.9, 0.9), (3.9, 0.45))
+    right.set_title("(b) in 3D-Reduction")
+    for height, text in ((3.9, "branches, stride 2,\nconcatenated"), (2.2, "STCAM")):
+        _box(right, (1.7, height), 2.6, 0.9, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
+    right.text(3.0, 5.75, shapes["reduction_in"], ha="center", family="monospace", fontsize=8)
+    right.text(3.0, 0.1, shapes["reduction_out"], ha="center", family="monospace", fontsize=8)
+    for start, end in (
+        ((3.0, 5.6), (3.0, 4.4)),
+        ((3.0, 3.4), (3.0, 2.7)),
+        ((3.0, 1.7), (3.0, 0.45)),
+    ):
+        _arrow(right, start, end)
+    return figure
+
+
+def _colours():
+    return [*PALETTE, *sns.color_palette("dark")]
+
+
+def _show(ax: Axes, image: np.ndarray, **options):
+    """Draw an image without ticks or frame."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    return ax.imshow(image, **options)
+
+
+def _box(
+    ax: Axes, corner: tuple[float, float], width: float, height: float, text: str, colour: str
+) -> None:
+    lower = (corner[0], corner[1] - height / 2)
+    shape = FancyBboxPatch(
+        lower, width, height, boxstyle="round,pad=0.03", fc=colour, ec="0.3", lw=0.8
+    )
+    ax.add_patch(shape)
+    ax.text(corner[0] + width / 2, corner[1], text, ha="center", va="center", fontsize=8)
+
+
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    ax.add_patch(
+        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color="0.2", lw=1.1)
+    )

@@ -1,0 +1,283 @@
+"""Initial weights: ``pretrained_backbone(model, init)``, with init a name or a path.
+
+The papers start from Kinetics, ImageNet or face-recognition weights that cannot be shipped here.
+``synthetic`` stands in for them: the model's own architecture, without its attention modules, is
+trained once on procedural faces of people who occur in no stand-in, to name the expression and to
+regress the Action Units of the peak frame. Its convolution weights are cached by architecture,
+input size and face version and copied into every variant; classifiers always start afresh.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from filelock import FileLock
+from safetensors.torch import load_file, save_file
+from torch import nn
+from tqdm.auto import tqdm
+
+from dferlib.datasets import open_store
+from dferlib.datasets.batches import ClipLoader
+from dferlib.datasets.store import FrameStore, cache_folder
+from dferlib.evaluate import autocast, memory_format
+from dferlib.models import create_model
+from dferlib.runs import digest, write_json
+from dferlib.synthface import FACE_VERSION
+
+INITS = ("random", "torchvision", "synthetic")
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How the stand-in for pre-training is trained; part of the cache key."""
+
+    epochs: int = 10
+    batch_size: int = 16
+    lr: float = 2e-3  # peak of a one-cycle schedule with AdamW
+    weight_decay: float = 1e-2
+    au_weight: float = 5.0  # of the squared error of the AU intensities, beside the cross entropy
+    holdout: float = 0.1  # share of the subjects kept out to report an accuracy
+    fraction: float = 1.0  # of the pre-training set
+    precision: str = "bf16"
+    seed: int = 0
+
+
+class WeightsError(ValueError):
+    """Initial weights cannot be had or do not fit; the message names them."""
+
+
+def pretrained_backbone(
+    model: nn.Module,
+    init: str,
+    *,
+    store_size: int = 72,
+    input_size: int = 64,
+    num_frames: int = 7,
+    device: str | torch.device = "cpu",
+    settings: Pretraining | None = None,
+    progress: bool = True,
+) -> dict:
+    """Fill the model's backbone from ``init`` and return where the weights come from.
+
+    ``init`` is ``random`` (left as built), ``torchvision`` (weights that torchvision offers for
+    this backbone), ``synthetic`` (see the module) or the path of a .safetensors file or of a state
+    dict saved by torch, which is read with weights-only. The record holds ``init``, ``loaded``
+    (parameter tensors copied) and, for ``synthetic``, the accuracy on held-out subjects and the
+    seconds the training took. The classifier is never copied.
+    """
+    if init == "random":
+        return {"init": init, "loaded": 0}
+    if init == "torchvision":
+        state, record = _torchvision_weights(model), {}
+    elif init == "synthetic":
+        path = synthetic_weights(
+            model.spec["name"],
+            model.spec["options"],
+            store_size=store_size,
+            input_size=input_size,
+            num_frames=num_frames,
+            device=device,
+            settings=settings or Pretraining(),
+            progress=progress,
+        )
+        state, record = load_weights(path), json.loads(path.with_suffix(".json").read_text())
+    else:
+        state, record = _user_weights(Path(init).expanduser()), {}
+        init = (
+            f"path:{_sha256(Path(init).expanduser())[:12]}"  # the content counts, not where it lies
+        )
+    loaded = copy_backbone(model, state)
+    return {**record, "init": init, "loaded": loaded}
+
+
+def copy_backbone(model: nn.Module, state: dict[str, torch.Tensor]) -> int:
+    """Copy every tensor outside the classifier whose name and shape fit; returns how many.
+
+    Raises WeightsError when less than half of the backbone's tensors (attention modules aside) find
+    a partner: then the weights belong to another architecture.
+    """
+    head = {id(p) for p in model.head.parameters()}
+    own = model.state_dict(keep_vars=True)
+    fitting = {
+        name: value
+        for name, value in state.items()
+        if name in own and own[name].shape == value.shape and id(own[name]) not in head
+    }
+    wanted = [name for name, value in own.items() if id(value) not in head]
+    if 2 * len(fitting) < len(wanted):
+        raise WeightsError(
+            f"only {len(fitting)} of {len(wanted)} tensors fit {model.spec['name']} "
+            f"with {model.spec['options']}; "
+            f"the model has for example {wanted[0]!r}, the weights {next(iter(state), 'nothing')!r}"
+        )
+    model.load_state_dict(fitting, strict=False)
+    return len(fitting)
+
+
+def synthetic_weights(
+    name: str,
+    options: dict,
+    *,
+    store_size: int,
+    input_size: int,
+    num_frames: int,
+    device: str | torch.device = "cpu",
+    settings: Pretraining,
+    progress: bool = True,
+) -> Path:
+    """Path of the cached synthetic weights of this architecture, trained now if they are not there."""
+    module = importlib.import_module(f"dferlib.models.{name}")
+    options = {**options, **getattr(module, "PRETRAIN_OPTIONS", {})}
+    what = {"name": name, "options": options, "store_size": store_size, "input_size": input_size}
+    what |= {"num_frames": num_frames, "face": FACE_VERSION, "settings": vars(settings)}
+    path = cache_folder() / "weights" / f"{name}-{digest(what)}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if not path.with_suffix(".json").is_file():
+            store = open_store(
+                "pretraining",
+                source="synthetic",
+                size=store_size,
+                fraction=settings.fraction,
+                progress=progress,
+            )
+            loader = ClipLoader(
+                store,
+                "neutral_to_peak",
+                num_frames,
+                input_size,
+                settings.batch_size,
+                torch.device(device),
+            )
+            model, record = _pretrain(name, options, loader, settings, progress)
+            save_weights(model, path, {**what, **record})
+    return path
+
+
+def _pretrain(name, options, loader: ClipLoader, settings: Pretraining, progress: bool):
+    """Train expression and AU heads on the pre-training set; returns the model and its record."""
+    started = time.perf_counter()
+    torch.manual_seed(settings.seed)
+    store = loader.store
+    train, held = _pretraining_split(store, loader.num_frames, settings)
+    model = create_model(name, num_classes=len(store.classes), **options).to(loader.device)
+    aus = torch.as_tensor(peak_aus(store), device=loader.device)
+    au_head = nn.Linear(model.forward_features(loader.gather(train[:1])).shape[1], aus.shape[1])
+    au_head.to(loader.device)
+    parameters = [*model.parameters(), *au_head.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+    steps = settings.epochs * -(-len(train) // settings.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=steps)
+    with tqdm(total=steps, desc=f"pre-training {name}", disable=not progress, leave=False) as bar:
+        for epoch in range(settings.epochs):
+            model.train()
+            order = np.random.default_rng([settings.seed, epoch]).permutation(train)
+            draw = loader.draw(settings.seed, epoch)
+            labels = torch.as_tensor(loader.labels(order), device=loader.device)
+            for start in range(0, len(order), settings.batch_size):
+                clips = order[start : start + settings.batch_size]
+                target = labels[start : start + settings.batch_size]
+                with autocast(loader.device, settings.precision):
+                    clip = memory_format(loader.gather(clips, draw), settings.precision)
+                    features = model.forward_features(clip)
+                    loss = F.cross_entropy(model.head(features), target)
+                    loss = loss + settings.au_weight * F.mse_loss(au_head(features), aus[clips])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                bar.update()
+    record = {"clips": len(train), "holdout_clips": len(held)}
+    record["holdout_accuracy"] = round(_accuracy(model, loader, held, settings), 4)
+    record["seconds"] = round(time.perf_counter() - started, 1)
+    return model, record
+
+
+def _pretraining_split(store: FrameStore, num_frames: int, settings: Pretraining):
+    """Clips for a clip model, stills for a frame model; the last subjects are held out."""
+    clips = store.manifest
+    fits = (clips["n_frames"] > 1) if num_frames > 1 else (clips["n_frames"] == 1)
+    subjects = sorted(clips.loc[fits, "subject"].unique())
+    held = set(subjects[-max(1, round(settings.holdout * len(subjects))) :])
+    away = clips["subject"].isin(held)
+    return np.flatnonzero(fits & ~away), np.flatnonzero(fits & away)
+
+
+def peak_aus(store: FrameStore) -> np.ndarray:
+    """AU intensities (N, A) of each clip's apex frame, the mean of both sides of the face."""
+    rows = (store.manifest["offset"] + store.manifest["apex"].clip(lower=0)).to_numpy()
+    return np.asarray(store.truth["aus"][rows], dtype=np.float32).mean(axis=2)
+
+
+@torch.no_grad()
+def _accuracy(model, loader: ClipLoader, clips: np.ndarray, settings: Pretraining) -> float:
+    model.eval()
+    hits = 0
+    for clip, target in loader.testing(clips):
+        with autocast(loader.device, settings.precision):
+            hits += int((model(memory_format(clip, settings.precision)).argmax(1) == target).sum())
+    return hits / max(1, len(clips))
+
+
+def save_weights(model: nn.Module, path: Path, record: dict) -> None:
+    """Write a state dict as safetensors and beside it a JSON record with its sha256, the record
+    last.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    save_file(state, temporary)
+    os.replace(temporary, path)
+    write_json(path.with_suffix(".json"), {**record, "sha256": _sha256(path)})
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read a state dict written by ``save_weights``; raises WeightsError when its checksum does not
+    fit.
+    """
+    expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
+    if _sha256(path) != expected:
+        raise WeightsError(
+            f"{path} is damaged (its sha256 differs from the record); delete it to have it remade"
+        )
+    return load_file(path)
+
+
+def _user_weights(path: Path) -> dict[str, torch.Tensor]:
+    """A state dict the user names: .safetensors, or anything torch reads with weights-only."""
+    if not path.is_file():
+        raise WeightsError(
+            f"init {str(path)!r} is neither one of {', '.join(INITS)} nor a file; "
+            "give the path of a .safetensors or .pth"
+        )
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    state = state.get("state_dict", state)
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _torchvision_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict that the model's file takes from torchvision, where there is one."""
+    module = importlib.import_module(f"dferlib.models.{model.spec['name']}")
+    source = getattr(module, "torchvision_weights", None)
+    if source is None:
+        raise WeightsError(
+            f"torchvision has no weights for {model.spec['name']}; "
+            "use init random, synthetic, or a path"
+        )
+    return source(**model.spec["options"])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

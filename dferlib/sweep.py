@@ -1,0 +1,283 @@
+"""Runs of a paper: which are there already, which have to be trained, and bringing them together.
+
+A run is one training: (paper, dataset, source, variant, fold, seed, preset). Its id ends in a hash
+of everything that defines its numbers and of how the model behaves, so finished runs are read
+instead of repeated, and a changed model, protocol or data set makes a new one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from dferlib.datasets.batches import ClipLoader
+from dferlib.datasets.folds import Split, split_fold
+from dferlib.datasets.store import FrameStore, cache_folder
+from dferlib.evaluate import make_predictions
+from dferlib.models import create_model
+from dferlib.pretrain import load_weights, pretrained_backbone, save_weights
+from dferlib.protocols import Protocol
+from dferlib.runs import Run, digest, load_run, provenance, run_id, save_run
+from dferlib.train import fit, seed_everything
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training that a table needs, with its protocol resolved for preset, dataset and variant."""
+
+    protocol: Protocol
+    variant: str
+    fold: int
+    seed: int
+
+
+def plan_tasks(
+    paper: Protocol,
+    preset: str,
+    dataset: str,
+    variants: Iterable[str],
+    folds: Iterable[int],
+    seeds: Iterable[int],
+    device: str | torch.device = "cpu",
+) -> list[Task]:
+    """All combinations, folds outermost: a killed sweep then leaves whole folds to compare."""
+    combinations = itertools.product(seeds, folds, variants)
+    return [
+        Task(
+            resolve_precision(paper.resolve(preset, dataset, variant), device), variant, fold, seed
+        )
+        for seed, fold, variant in combinations
+    ]
+
+
+def resolve_precision(protocol: Protocol, device: str | torch.device = "cpu") -> Protocol:
+    """Replace precision ``auto``: bf16 where the device has units for it, float32 elsewhere.
+
+    bf16 without such units is emulated and slower than float32; the choice is part of the run's
+    record and of its id.
+    """
+    if protocol.precision != "auto":
+        return protocol
+    if torch.device(device).type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = _has_bf16_units()
+    return protocol.override(precision="bf16" if fast else "float32")
+
+
+def _has_bf16_units() -> bool:
+    # torch has no public question for this yet; a version without these names means no
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in names)
+
+
+def build_model(task: Task, num_classes: int) -> nn.Module:
+    """Build the model of a task, its fresh weights drawn from the task's seed."""
+    seed_everything(task.seed)
+    return create_model(
+        task.protocol.model, num_classes=num_classes, **task.protocol.model_options()
+    )
+
+
+def behaviour_fingerprint(task: Task, num_classes: int) -> str:
+    """Hash of the rounded logits and gradient sizes of a seeded tiny forward and backward pass.
+
+    It changes when the model computes something else, not when its code is only rearranged.
+    """
+    protocol = task.protocol
+    generator = torch.Generator().manual_seed(0)
+    clip = torch.randn(2, 3, protocol.num_frames, 32, 32, generator=generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = create_model(protocol.model, num_classes=num_classes, **protocol.model_options())
+        logits = model.train()(clip)
+        logits.square().sum().backward()
+    sizes = [
+        p.grad.double().norm().item() if p.grad is not None else 0.0 for p in model.parameters()
+    ]
+    rounded = [
+        float(f"{value:.2g}") for value in (*logits.flatten().tolist(), float(np.mean(sizes)))
+    ]
+    return digest({"outputs": rounded, "tensors": len(sizes)})
+
+
+def task_id(task: Task, store: FrameStore, fingerprint: str) -> str:
+    """The run id of a task on a store; see the module docstring."""
+    key = {"protocol": task.protocol.key(), "manifest": store.manifest_hash()}
+    return run_id(task.variant, task.fold, task.seed, {**key, "fingerprint": fingerprint})
+
+
+def split_of(task: Task, store: FrameStore) -> Split:
+    """Manifest rows of a task's training, validation and test part."""
+    return split_fold(store.manifest, task.fold, task.protocol.num_folds)
+
+
+def with_init(task: Task, init: str) -> Task:
+    """The same training from other initial weights, under a variant name that says so."""
+    return replace(
+        task, variant=f"{task.variant}, init {init}", protocol=task.protocol.override(init=init)
+    )
+
+
+def make_loader(task: Task, store: FrameStore, device: str | torch.device) -> ClipLoader:
+    """The loader that a task's protocol asks for."""
+    protocol = task.protocol
+    return ClipLoader(
+        store,
+        protocol.sampler,
+        protocol.num_frames,
+        protocol.input_size,
+        protocol.batch_size,
+        torch.device(device),
+    )
+
+
+def weights_path(slug: str, run: str) -> Path:
+    """Where the last epoch's weights of a run lie in the cache."""
+    return cache_folder() / "runs" / slug / f"{run}.safetensors"
+
+
+def run_task(
+    task: Task,
+    store: FrameStore,
+    folder: Path,
+    *,
+    preset: str,
+    device="cpu",
+    on_epoch=None,
+    again=False,
+) -> Run:
+    """Train one task, or return its finished run from ``folder``; ``again`` trains even so."""
+    fingerprint = behaviour_fingerprint(task, len(store.classes))
+    name = task_id(task, store, fingerprint)
+    finished = load_run(folder, name)
+    if finished is not None and not again:
+        return finished
+    started = time.perf_counter()
+    slug, split = task.protocol.slug, split_of(task, store)
+    model = build_model(task, len(store.classes))
+    initial = _initial_weights(model, task, device)
+    resume = weights_path(slug, name).with_suffix(".resume")
+    loader = make_loader(task, store, device)
+    seed_everything(task.seed)
+    result = fit(
+        model, loader, split, task.protocol, seed=task.seed, checkpoint=resume, on_epoch=on_epoch
+    )
+    record = {
+        "run_id": name,
+        "paper": slug,
+        "dataset": store.dataset,
+        "source": store.source,
+        "preset": preset,
+        "variant": task.variant,
+        "fold": task.fold,
+        "seed": task.seed,
+        "classes": list(store.classes),
+        "protocol": asdict(task.protocol),
+        "manifest_hash": store.manifest_hash(),
+        "store": store.key,
+        "fingerprint": fingerprint,
+        "init": initial,
+        "sizes": {part: len(getattr(split, part)) for part in ("train", "val", "test")},
+        "chosen_epoch": result.chosen,
+        "history": result.history,
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_memory_mb": peak_memory_mb(device),
+        "device": describe_device(device),
+        "provenance": provenance(),
+    }
+    save_weights(model, weights_path(slug, name), {"run_id": name})
+    predictions = make_predictions(store, split.test, task.fold, result.probabilities)
+    save_run(folder, record, predictions)
+    resume.unlink(missing_ok=True)
+    return load_run(folder, name)
+
+
+def _initial_weights(model: nn.Module, task: Task, device) -> dict:
+    protocol = task.protocol
+    return pretrained_backbone(
+        model,
+        protocol.init,
+        store_size=protocol.store_size,
+        input_size=protocol.input_size,
+        num_frames=protocol.num_frames,
+        device=device,
+    )
+
+
+def run_tasks(
+    tasks: list[Task], store: FrameStore, folder: Path, *, preset: str, device="cpu", progress=True
+) -> list[Run]:
+    """Bring all tasks to an end, with one progress bar over their epochs and the time left."""
+    total = sum(task.protocol.epochs for task in tasks)
+    runs = []
+    with tqdm(
+        total=total, desc="training", unit="epoch", disable=not progress, mininterval=2
+    ) as bar:
+        for task in tasks:
+            bar.set_postfix_str(f"{task.variant} fold {task.fold} seed {task.seed}", refresh=False)
+            before = bar.n
+            runs.append(
+                run_task(
+                    task,
+                    store,
+                    folder,
+                    preset=preset,
+                    device=device,
+                    on_epoch=lambda _: bar.update(),
+                )
+            )
+            bar.update(
+                task.protocol.epochs - (bar.n - before)
+            )  # epochs that were read, not trained
+    return runs
+
+
+def trained_model(
+    task: Task, store: FrameStore, folder: Path, *, preset: str, device="cpu"
+) -> nn.Module:
+    """The model of a task after its last epoch, in evaluation mode; trained again if its weights
+    are gone.
+    """
+    name = task_id(task, store, behaviour_fingerprint(task, len(store.classes)))
+    path = weights_path(task.protocol.slug, name)
+    if not path.with_suffix(".json").is_file():
+        run_task(task, store, folder, preset=preset, device=device, again=True)
+    model = build_model(task, len(store.classes))
+    model.load_state_dict(load_weights(path))
+    return model.to(device).eval()
+
+
+def peak_memory_mb(device: str | torch.device = "cpu") -> int:
+    """Peak memory of this process, or of the GPU when the run used one, in MB."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated() // 2**20
+    memory = psutil.Process().memory_info()
+    if sys.platform == "win32":
+        return memory.peak_wset // 2**20
+    import resource  # not there on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def describe_device(device: str | torch.device) -> dict:
+    """Kind of device, its name, number of threads and determinism settings."""
+    device = torch.device(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {
+        "type": device.type,
+        "name": name,
+        "threads": torch.get_num_threads(),
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+    }

@@ -1,0 +1,211 @@
+"""Training: seeding, optimiser, one visible loop, selection rules, checkpoints and resume.
+
+A run that is killed continues from the end of its last finished epoch and ends with the same bits
+as one that was not: all randomness is either drawn from (seed, epoch) or part of the checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from dferlib.datasets.batches import ClipLoader
+from dferlib.datasets.folds import Split
+from dferlib.evaluate import autocast, cross_entropy_of, memory_format, predict
+from dferlib.losses import create_loss
+from dferlib.protocols import Protocol
+from dferlib.runs import write_atomic
+
+SELECTION_RULES = ("last", "best_val", "best_test")  # best_test looks at the test fold: an oracle
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says in which epoch and why."""
+
+
+@dataclass
+class Fit:
+    """What training has produced so far.
+
+    ``history`` holds one row per epoch; ``probabilities`` maps a selection rule to the test
+    probabilities (N, K) of the epoch that the rule chose; ``chosen`` maps it to that epoch, counted
+    from 1.
+    """
+
+    history: list[dict] = field(default_factory=list)
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+    chosen: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.history)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch, and ask for deterministic kernels where a GPU has them."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def create_optimizer(model: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum and weight decay on every parameter (STCAM section 4.2)."""
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=protocol.lr,
+        momentum=protocol.momentum,
+        weight_decay=protocol.weight_decay,
+        nesterov=protocol.nesterov,
+    )
+
+
+def create_scheduler(optimizer: torch.optim.Optimizer, protocol: Protocol):
+    """Return the step schedule: the learning rate times ``gamma`` at every milestone (epochs)."""
+    return torch.optim.lr_scheduler.MultiStepLR(
+        optimizer, milestones=list(protocol.milestones), gamma=protocol.gamma
+    )
+
+
+def fit(
+    model: nn.Module,
+    loader: ClipLoader,
+    split: Split,
+    protocol: Protocol,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[dict], None] | None = None,
+) -> Fit:
+    """Train ``model`` on ``split.train`` and keep the test probabilities of every selection rule.
+
+    With ``checkpoint`` the state after every epoch is written there, and an existing one is
+    continued. ``on_epoch`` is called with the history row of each epoch. Raises TrainingError when
+    the loss stops being finite.
+    """
+    model = model.to(loader.device)
+    optimizer = create_optimizer(model, protocol)
+    scheduler = create_scheduler(optimizer, protocol)
+    criterion = create_loss(protocol.loss)
+    result = _resume(checkpoint, model, optimizer, scheduler)
+    while result.epoch < protocol.epochs:
+        started, learning_rate = time.perf_counter(), scheduler.get_last_lr()[0]
+        total = _train_epoch(
+            model, loader, split.train, protocol, optimizer, criterion, seed, result.epoch
+        )
+        scheduler.step()
+        row = {"epoch": result.epoch + 1, "lr": learning_rate, "train_loss": total}
+        probabilities = _score(model, loader, split, protocol, row)
+        row["seconds"] = round(time.perf_counter() - started, 2)
+        result.history.append(row)
+        _select(result, probabilities)
+        if checkpoint is not None:
+            _save(checkpoint, result, model, optimizer, scheduler)
+        if on_epoch is not None:
+            on_epoch(row)
+    return result
+
+
+def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epoch) -> float:
+    """One pass over the training clips; returns the mean loss per clip."""
+    model.train()
+    total = 0.0
+    for clip, target in loader.training(clips, seed, epoch):
+        with autocast(loader.device, protocol.precision):
+            loss = criterion(model(memory_format(clip, protocol.precision)), target)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss.item()} in epoch {epoch + 1}; lower the learning rate "
+                f"(now {optimizer.param_groups[0]['lr']:g}) or use precision='float32'"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(target)
+    return total / len(clips)
+
+
+def _score(model, loader, split, protocol, row: dict) -> np.ndarray:
+    """Add validation and test scores to the history row; returns the test probabilities."""
+    clips = np.concatenate([split.val, split.test])
+    both, labels = predict(model, loader, clips, protocol.precision), loader.labels(clips)
+    cut = len(split.val)
+    for part, place in (("val", slice(None, cut)), ("test", slice(cut, None))):
+        if len(labels[place]) == 0:
+            row[f"{part}_loss"] = row[f"{part}_war"] = math.nan
+            continue
+        row[f"{part}_loss"] = cross_entropy_of(both[place], labels[place])
+        row[f"{part}_war"] = float((both[place].argmax(1) == labels[place]).mean())
+    return both[cut:]
+
+
+def _select(result: Fit, probabilities: np.ndarray) -> None:
+    """Apply the selection rules to the newest epoch; ties go to the lower loss, then to the earlier
+    epoch.
+    """
+    row = result.history[-1]
+    for rule in SELECTION_RULES:
+        if rule != "last":
+            part = rule.removeprefix("best_")
+            if math.isnan(row[f"{part}_war"]):
+                continue
+            quality = [(past[f"{part}_war"], -past[f"{part}_loss"]) for past in result.history]
+            if any(past >= quality[-1] for past in quality[:-1]):
+                continue
+        result.probabilities[rule] = probabilities
+        result.chosen[rule] = result.epoch
+
+
+def _save(path: Path, result: Fit, model, optimizer, scheduler) -> None:
+    """Write the state after an epoch, headed by its own checksum, so that damage is noticed."""
+    buffer = io.BytesIO()
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
+        "torch_random": torch.get_rng_state(),
+        "history": result.history,
+        "chosen": result.chosen,
+        "probabilities": {rule: torch.from_numpy(p) for rule, p in result.probabilities.items()},
+    }
+    torch.save(state, buffer)
+    payload = buffer.getvalue()
+    head = hashlib.sha256(payload).hexdigest().encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, lambda file: file.write(head + payload))
+
+
+def read_checkpoint(path: Path) -> dict | None:
+    """Return the state in a checkpoint, or None where there is none or its checksum does not fit."""
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    head, payload = content[:64], content[64:]
+    if hashlib.sha256(payload).hexdigest().encode() != head:
+        return None  # cut short or damaged: the run starts again, which costs time but no result
+    return torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+
+
+def _resume(path: Path | None, model, optimizer, scheduler) -> Fit:
+    """Load the checkpoint into model and optimiser if there is a sound one."""
+    state = read_checkpoint(path) if path is not None else None
+    if state is None:
+        return Fit()
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    scheduler.load_state_dict(state["scheduler"])
+    torch.set_rng_state(state["torch_random"])
+    probabilities = {rule: p.numpy() for rule, p in state["probabilities"].items()}
+    return Fit(list(state["history"]), probabilities, dict(state["chosen"]))

@@ -1,0 +1,170 @@
+"""Tables and figures from synthetic predictions: what stands where, and what is said of cells that were not run."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from dferlib import figures, report, widgets
+from dferlib.protocols import load_protocol
+from dferlib.runs import Run
+
+PAPER = load_protocol("stcam")
+CLASSES = PAPER.classes["oulu"]
+
+
+def make_run(variant: str, accuracy: float, fold: int = 1, seed: int = 0) -> Run:
+    """A finished run of 48 clips with about this accuracy."""
+    rng = np.random.default_rng([hash(variant) % 1000, fold, seed])
+    y_true = np.tile(np.arange(6), 8)
+    wrong = rng.random(48) >= accuracy
+    y_pred = np.where(wrong, (y_true + 1) % 6, y_true)
+    tables = []
+    for rule in ("last", "best_val", "best_test"):
+        table = pd.DataFrame({"clip_id": [f"c{fold}-{i}" for i in range(48)], "fold": fold})
+        table["subject"], table["select"] = [f"P{fold}{i // 6}" for i in range(48)], rule
+        table["y_true"], table["y_pred"] = y_true, y_pred
+        probabilities = 0.5 * np.eye(6)[y_pred] + 0.5 / 6
+        tables.append(pd.concat([table, pd.DataFrame(probabilities).add_prefix("p_")], axis=1))
+    record = {"run_id": f"{variant}-{fold}-{seed}", "paper": "stcam", "dataset": "oulu"}
+    record |= {"source": "synthetic", "preset": "quick", "variant": variant, "fold": fold}
+    return Run({**record, "seed": seed}, pd.concat(tables, ignore_index=True))
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    runs = [make_run(v, a, f) for v, a in (("baseline", 0.5), ("stcam", 0.8)) for f in (1, 2)]
+    return report.tidy(runs)
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def test_scores_are_pooled_over_folds(predictions):
+    scores = report.score_variants(predictions, CLASSES)
+    part = predictions[(predictions["variant"] == "stcam") & (predictions["select"] == "last")]
+    assert scores.loc["stcam", "n"] == len(part) == 96
+    assert scores.loc["stcam", "war"] == pytest.approx(100 * (part.y_true == part.y_pred).mean())
+    assert scores.loc["stcam", "war_low"] < scores.loc["stcam", "war"]
+    assert scores.loc["stcam", "war"] < scores.loc["stcam", "war_high"]
+
+
+def test_published_table_says_what_was_not_run(predictions):
+    table = report.published_beside_ours(PAPER, 3, {"oulu": predictions}).set_index("row")
+    assert table.loc["Baseline + 3D-CAM + STAM", "published"] == 91.25
+    assert table.loc["Baseline + 3D-CAM + STAM", "status"] == "run"
+    assert table.loc["Baseline + 3D-CAM + STAM", "n"] == 96
+    missing = table.loc["Baseline + STAM"]
+    assert missing["status"].startswith("not run: papermill notebooks/stcam.ipynb")
+    assert np.isnan(missing["ours"])
+
+
+def test_other_methods_are_published_only(predictions):
+    table = report.published_beside_ours(PAPER, 6, {"oulu": predictions}).set_index("row")
+    assert table.loc["DTAGN [16]", "status"] == "published only"
+    assert table.loc["Baseline + STCAM", "status"] == "run"
+
+
+def test_every_table_has_all_its_rows_without_any_run():
+    for number, rows in ((2, 5), (3, 5), (4, 5), (5, 11), (6, 9), (7, 7), (8, 12)):
+        table = report.published_beside_ours(PAPER, number, {})
+        assert len(table) == rows
+        assert table["ours"].isna().all()
+        assert table["published"].notna().all()
+
+
+def test_shown_table_never_calls_a_synthetic_number_anything_else(predictions):
+    table = report.published_beside_ours(PAPER, 3, {"oulu": predictions})
+    html = report.show(table, "synthetic").to_html()
+    assert "ours (synthetic)" in html
+    assert "published (real data)" in html
+    assert "nan" not in html.lower()
+
+
+def test_datasets_at_hand_and_not():
+    clips = pd.DataFrame({"subject": ["a", "b", "a"], "n_frames": [3, 4, 5]})
+    table = report.describe_datasets(PAPER, {"oulu": clips}).set_index("dataset")
+    assert table.loc["oulu", "subjects"] == 2
+    assert table.loc["oulu", "frames"] == 12
+    assert table.loc["oulu", "sequences (published)"] == 480
+    assert "not run" in table.loc["mmi", "status"]
+
+
+def test_oracle_gain_and_paired_tests(predictions):
+    gaps = report.selection_gaps(predictions, CLASSES)
+    assert (gaps["oracle gain"] == 0).all()  # the three rules hold the same predictions here
+    tests = report.paired_tests(predictions, CLASSES, "baseline")
+    assert list(tests["second"]) == ["stcam"]
+    assert tests.loc[0, "p_mcnemar_holm"] < 0.05
+    assert tests.loc[0, "war_difference"] > 0
+
+
+def test_summary_replaces_its_own_rows_and_keeps_others(predictions, tmp_path):
+    path = tmp_path / "summary.csv"
+    options = {"source": "synthetic", "preset": "quick", "select": "last"}
+    for _ in range(2):
+        report.update_summary(path, PAPER, {"oulu": predictions}, [3, 6], dataset="oulu", **options)
+    report.update_summary(path, PAPER, {}, [4], dataset="mmi", **options)
+    table = pd.read_csv(path)
+    assert len(table) == 5 + 2 + 5
+    done = table[(table["dataset"] == "oulu") & table["ours"].notna()]
+    assert set(done["status"]) == {"synthetic, not a reproduction"}
+    assert table[table["dataset"] == "mmi"]["status"].str.startswith("not run").all()
+
+
+def test_confusion_and_its_difference(predictions):
+    ours = report.confusion_of(predictions, CLASSES, "stcam")
+    assert np.allclose(ours.sum(1), 1)
+    published = PAPER.reported_confusion("oulu")[1]
+    ax = figures.plot_confusion_difference(ours, published, CLASSES)
+    assert ax.texts[0].get_text() == f"{ours[0, 0] - published[0, 0]:+.2f}"
+    blank = figures.plot_confusion(np.full((6, 6), np.nan), CLASSES)
+    assert all(text.get_text() == "" for text in blank.texts)
+
+
+def test_roc_table_has_a_curve_per_class_and_two_means(predictions):
+    curves = report.roc_of(predictions, CLASSES, "stcam")
+    assert set(curves["curve"]) == {*CLASSES, "macro", "micro"}
+    ax = figures.plot_roc(curves)
+    assert len(ax.get_legend().get_texts()) == 8
+
+
+def test_intervals_show_published_rows_that_were_not_run(predictions):
+    table = report.published_beside_ours(PAPER, 3, {"oulu": predictions})
+    ax = figures.plot_intervals(table, chance=100 / 6)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(table["row"])
+    assert len(ax.collections[0].get_offsets()) == 5
+
+
+def test_watermark_marks_synthetic_figures_only():
+    marked, plain = plt.figure(), plt.figure()
+    figures.watermark(marked, "synthetic")
+    figures.watermark(plain, "real")
+    assert any("synthetic" in text.get_text() for text in marked.texts)
+    assert not plain.texts
+
+
+def test_maps_share_one_colour_scale():
+    frames = np.random.default_rng(0).random((7, 8, 8, 3))
+    maps = np.linspace(0, 1, 7)[:, None, None] * np.ones((7, 8, 8))
+    figure = figures.plot_maps_over_frames(frames, maps, [str(i) for i in range(7)])
+    limits = {image.get_clim() for ax in figure.axes[7:14] for image in ax.images}
+    assert limits == {(0.0, 1.0)}
+
+
+def test_widget_redraws_for_each_choice():
+    drawn = []
+
+    def plot(variant, select):
+        drawn.append((variant, select))
+        return plt.subplots()[1]
+
+    box = widgets.choose(plot, variant=["a", "b"], select=["last"])
+    box.children[0].children[0].value = "b"
+    assert drawn == [("a", "last"), ("b", "last")]
