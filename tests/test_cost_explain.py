@@ -68,7 +68,8 @@ def test_counting_leaves_model_and_switches_alone():
     before = copy.deepcopy(model.state_dict())
     fused, mkldnn = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
     count_cost(model, (3, 7, 32, 32))
-    assert model.training and next(model.parameters()).device.type == "cpu"
+    assert model.training
+    assert next(model.parameters()).device.type == "cpu"
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert torch.backends.mha.get_fastpath_enabled() == fused
     assert torch.backends.mkldnn.enabled == mkldnn
@@ -98,7 +99,9 @@ def clips() -> torch.Tensor:
 def test_maps_have_the_clips_shape_and_range(method, clips):
     maps = grad_cam(small(), clips, method=method)
     assert maps.shape == (2, 7, 64, 64)
-    assert torch.isfinite(maps).all() and maps.min() >= 0 and maps.max() <= 1
+    assert torch.isfinite(maps).all()
+    assert maps.min() >= 0
+    assert maps.max() <= 1
     assert maps.flatten(1).std(1).min() > 0
 
 
@@ -149,14 +152,18 @@ def test_the_model_comes_back_as_it_was(clips):
     state = copy.deepcopy(model.state_dict())
     grad_cam(model, clips)
     attention_maps(model, clips)
-    assert model.training and not model.stem.training and model.head.training
-    assert not model.head[0].weight.requires_grad and model.head[0].bias.requires_grad
+    assert model.training
+    assert not model.stem.training
+    assert model.head.training
+    assert not model.head[0].weight.requires_grad
+    assert model.head[0].bias.requires_grad
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     after = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     assert after.keys() == grads.keys()
     assert all(torch.equal(after[name], grads[name]) for name in grads)
     assert not any(m._forward_hooks or m._backward_hooks for m in model.modules())
-    assert model.record_attention is False and model.attention == {}
+    assert model.record_attention is False
+    assert model.attention == {}
 
 
 def test_a_frozen_model_can_be_explained_even_without_grad(clips):
@@ -170,7 +177,8 @@ def test_a_frozen_model_can_be_explained_even_without_grad(clips):
 def test_the_peak_frame_models_map_lies_on_its_frame(clips):
     maps = grad_cam(small("peak_cnn"), clips)
     assert maps.shape == (2, 7, 64, 64)
-    assert maps[:, :6].abs().max() == 0 and maps[:, 6].max() > 0
+    assert maps[:, :6].abs().max() == 0
+    assert maps[:, 6].max() > 0
 
 
 def test_attention_maps_are_named_and_detached(clips):
@@ -200,6 +208,33 @@ def test_scores_of_maps_with_known_answers():
     assert torch.isnan(mass_inside(torch.zeros_like(maps), masks)).all()
     with pytest.raises(ValueError, match="differ"):
         mass_inside(maps, masks[:1])
+
+
+class Detector(nn.Module):
+    """Answers "is there something bright?" from a map that shows where; its truth is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cam_layer = nn.Conv3d(3, 1, 4, stride=(1, 4, 4), bias=False, padding="valid")
+        self.head = nn.Linear(1, 2, bias=False)
+        nn.init.constant_(self.cam_layer.weight, 1 / 192)
+        self.head.weight.data = torch.tensor([[-1.0], [1.0]])
+
+    def forward(self, clip, lengths=None):
+        padded = nn.functional.pad(clip, (0, 0, 0, 0, 3, 0))  # the map's frame t ends at t
+        return self.head(torch.relu(self.cam_layer(padded)).mean((2, 3, 4)))
+
+
+def test_a_planted_cue_is_found_where_and_when_it_is():
+    clips, masks = torch.zeros(3, 3, 6, 32, 32), torch.zeros(3, 6, 16, 16)
+    for clip, corner in enumerate((0, 8, 20)):
+        clips[clip, :, 5, corner : corner + 8, corner : corner + 8] = 1
+        masks[clip, 5, corner // 2 : corner // 2 + 4, corner // 2 : corner // 2 + 4] = 1
+    maps = grad_cam(Detector(), clips, [1, 1, 1])
+    scores = score_maps(maps, masks).groupby("kind")[["mass_inside", "pointing"]].mean()
+    assert scores.loc["model", "pointing"] == 1
+    assert scores.loc["model", "mass_inside"] > 0.6 > 0.1 > scores.loc["shuffled", "mass_inside"]
+    assert (maps[:, :5] == 0).all()
 
 
 def test_scores_stand_next_to_chance():

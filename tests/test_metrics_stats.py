@@ -56,6 +56,7 @@ def test_accuracy_and_recall_by_hand():
     np.testing.assert_allclose(normal.sum(1), 1)
 
 
+@pytest.mark.filterwarnings("ignore:y_pred contains")
 def test_an_absent_class_counts_as_zero():
     y_true, y_pred = [0, 0, 1, 1], [0, 0, 1, 2]
     assert balanced_accuracy_score(y_true, y_pred) == pytest.approx(0.75)  # the trap
@@ -77,7 +78,8 @@ def test_score_pools_and_gives_folds():
     rows = table([0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 0, 0], folds=[1, 1, 1, 2, 2, 2])
     rows = pd.concat([rows, rows.assign(select="best_val", y_pred=rows["y_true"])])
     result = metrics.score(rows, CLASSES, "last")
-    assert result["n"] == 6 and result["folds"] == 2
+    assert result["n"] == 6
+    assert result["folds"] == 2
     assert result["war"] == pytest.approx(4 / 6)
     assert result["war_fold_mean"] == pytest.approx((1 + 1 / 3) / 2)
     assert result["war_fold_sd"] == pytest.approx(np.std([1, 1 / 3], ddof=1))
@@ -94,8 +96,10 @@ def test_roc_by_hand_and_its_ends():
     mean = np.mean([curves[name].auc for name in CLASSES])
     assert curves["macro"].auc == pytest.approx(mean)
     for curve in curves.values():
-        assert curve.fpr[0] == curve.tpr[0] == 0 and curve.fpr[-1] == curve.tpr[-1] == 1
-        assert (np.diff(curve.fpr) >= 0).all() and (np.diff(curve.tpr) >= 0).all()
+        assert curve.fpr[0] == curve.tpr[0] == 0
+        assert curve.fpr[-1] == curve.tpr[-1] == 1
+        assert (np.diff(curve.fpr) >= 0).all()
+        assert (np.diff(curve.tpr) >= 0).all()
     assert "fear" not in metrics.roc([0, 0, 2, 2], scores, CLASSES)
 
 
@@ -138,7 +142,8 @@ def test_subjects_make_the_interval_wider_and_clips_are_the_fallback():
     rows = draw(0.7, 15, 30, 3)
     wide = stats.bootstrap_interval(rows, CLASSES)
     narrow = stats.bootstrap_interval(rows.assign(subject=None), CLASSES)
-    assert narrow.unit == "clips" and narrow.units == 450
+    assert narrow.unit == "clips"
+    assert narrow.units == 450
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
     assert stats.bootstrap_interval(rows.assign(subject="only"), CLASSES).unit == "clips"
     assert wide == stats.bootstrap_interval(rows, CLASSES)  # the seed decides
@@ -184,7 +189,8 @@ def test_mcnemar_equals_statsmodels():
 
 def test_binomial_interval_is_exact():
     low, high = stats.binomial_interval(327, 327)
-    assert high == 1 and low == pytest.approx(0.025 ** (1 / 327))
+    assert high == 1
+    assert low == pytest.approx(0.025 ** (1 / 327))
 
 
 def test_uar_difference_equals_its_definition():
@@ -221,7 +227,8 @@ def test_comparison_of_variants():
     runs = {"baseline": variant(0.5), "better": variant(0.9), "same": variant(0.5)}
     runs["better"] = runs["better"].sample(frac=1, random_state=0)  # order must not matter
     found = stats.compare_variants(runs, CLASSES).set_index("second")
-    assert list(found.index) == ["better", "same"] and (found["first"] == "baseline").all()
+    assert list(found.index) == ["better", "same"]
+    assert (found["first"] == "baseline").all()
     assert found.loc["better", "p_mcnemar_holm"] < 0.001 < found.loc["same", "p_mcnemar_holm"]
     assert found.loc["better", "uar_low"] > 0
     assert (found["p_uar_holm"] >= found["p_uar"]).all()

@@ -52,12 +52,15 @@ def test_interface(name):
     handle = model.cam_layer.register_forward_hook(lambda *args: seen.append(args[2]))
     logits, features = model(clip), model.forward_features(clip)
     handle.remove()
-    assert logits.shape == (2, CLASSES) and torch.isfinite(logits).all()
-    assert features.ndim == 2 and len(features) == 2
+    assert logits.shape == (2, CLASSES)
+    assert torch.isfinite(logits).all()
+    assert features.ndim == 2
+    assert len(features) == 2
     torch.testing.assert_close(model.head(features), logits)
     if hasattr(model, "cam_reshape"):
         seen[0] = model.cam_reshape(seen[0], 7)
-    assert seen[0].ndim == 5 and seen[0].shape[0] == 2
+    assert seen[0].ndim == 5
+    assert seen[0].shape[0] == 2
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -205,7 +208,8 @@ def test_nonlocal_block_equals_explicit_loops(embedded):
 def test_a_new_nonlocal_network_is_the_baseline(kind):
     model, baseline = small("stcam", attention=kind).eval(), small("stcam", attention="none").eval()
     missing = model.load_state_dict(baseline.state_dict(), strict=False).missing_keys
-    assert missing and all(".attention." in key for key in missing)
+    assert missing
+    assert all(".attention." in key for key in missing)
     clip = random(1, 3, 7, 32, 32)
     torch.testing.assert_close(model(clip), baseline(clip))
     assert not torch.allclose(open_nonlocal(model)(clip), baseline(clip))
@@ -291,7 +295,9 @@ def test_recorded_attention_has_the_documented_shapes():
         stam, cam = model.attention[f"{stage}.stam"], model.attention[f"{stage}.3dcam"]
         assert stam.shape == (2, 7, side, side)
         assert cam.shape == (2, getattr(model, stage).attention.parts[0].mlp[0].in_features)
-        assert stam.min() > 0 and stam.max() < 1 and not stam.requires_grad
+        assert stam.min() > 0
+        assert stam.max() < 1
+        assert not stam.requires_grad
 
 
 def test_lengths_and_wrong_shapes_are_refused():

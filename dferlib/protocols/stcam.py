@@ -37,7 +37,7 @@ _VARIANTS = (
         "baseline",
         "Baseline",
         "none",
-        {table: "Baseline" for table in (2, 3, 4, 5, 6, 7, 8)},
+        dict.fromkeys((2, 3, 4, 5, 6, 7, 8), "Baseline"),
     ),
     _variant("3dcam", "Baseline + 3D-CAM", "3dcam", _ablation("Baseline + 3D-CAM")),
     _variant("stam", "Baseline + STAM", "stam", _ablation("Baseline + STAM")),
@@ -52,7 +52,7 @@ _VARIANTS = (
         "Baseline + 3D-CAM + STAM",
         "3dcam+stam",
         _ablation("Baseline + 3D-CAM + STAM")
-        | {table: "Baseline + STCAM" for table in (5, 6, 7)}
+        | dict.fromkeys((5, 6, 7), "Baseline + STCAM")
         | {8: "STCAM"},
     ),
     _variant("nl-gaussian", "NL-Gaussian", "nl-gaussian", {8: "NL-Gaussian"}),
