@@ -1,0 +1,35 @@
+"""From a dataset on disk, or from the procedural faces, to a frame store with a manifest.
+
+    store = open_store("oulu", source="synthetic", size=72)
+    store.manifest, store.frames[store.manifest.offset[0]]
+
+`python -m dferlib.datasets check ckplus ROOT` looks over a dataset that was just unpacked.
+"""
+
+from dferlib.datasets.checking import CheckReport, check, list_datasets, load_manifest
+from dferlib.datasets.manifest import (
+    DATASETS,
+    MANIFEST_COLUMNS,
+    DatasetError,
+    MissingDatasetError,
+    StoreError,
+    class_name,
+)
+from dferlib.datasets.store import FrameStore, cache_folder, load_store, open_store
+
+__all__ = [
+    "DATASETS",
+    "MANIFEST_COLUMNS",
+    "CheckReport",
+    "DatasetError",
+    "FrameStore",
+    "MissingDatasetError",
+    "StoreError",
+    "cache_folder",
+    "check",
+    "class_name",
+    "list_datasets",
+    "load_manifest",
+    "load_store",
+    "open_store",
+]

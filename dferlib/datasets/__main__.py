@@ -1,0 +1,66 @@
+"""Command line: look over a dataset, or write a small procedural tree in its layout.
+
+python -m dferlib.datasets check ckplus ROOT
+python -m dferlib.datasets fixture oulu FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from dferlib.datasets.checking import check
+from dferlib.datasets.manifest import DatasetError
+from dferlib.datasets.sources import READERS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0 even if counts differ, 1 if files cannot be used, 2 on misuse."""
+    parsed = _parser().parse_args(arguments)
+    options = {
+        name: value
+        for name, value in vars(parsed).items()
+        if name in ("camera", "light", "images") and value
+    }
+    try:
+        if parsed.command == "fixture":
+            return _write_fixture(parsed.dataset, parsed.folder, parsed.subjects, parsed.seed)
+        report = check(
+            parsed.dataset, parsed.root, decode=not parsed.quick, progress=True, **options
+        )
+    except (DatasetError, OSError, TypeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{report}\n")
+    return 1 if report.errors else 0
+
+
+def _write_fixture(dataset: str, folder: str, subjects: int, seed: int) -> int:
+    # the renderer needs torch, the check does not
+    from dferlib.datasets import fixtures
+
+    root = getattr(fixtures, f"write_{dataset}")(folder, subjects=subjects, seed=seed)
+    sys.stdout.write(f"wrote procedural faces in the layout of {dataset} to {root}\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dferlib.datasets", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    look = commands.add_parser("check", help="count and read what is in a dataset's folder")
+    look.add_argument("dataset", help=f"one of {', '.join(READERS)}")
+    look.add_argument("root", help="folder of the unpacked dataset")
+    look.add_argument("--quick", action="store_true", help="do not decode the images")
+    for name in ("camera", "light", "images"):
+        look.add_argument(f"--{name}", default="", help="which part, for oulu")
+    write = commands.add_parser("fixture", help="write procedural faces in a dataset's layout")
+    write.add_argument("dataset", choices=READERS)
+    write.add_argument("folder")
+    write.add_argument("--subjects", type=int, default=12)
+    write.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

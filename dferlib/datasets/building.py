@@ -1,0 +1,231 @@
+"""Building a frame store: jobs in parallel processes, results written at their place, renamed when complete.
+
+Everything is written into `<store>.partial` beside the store's place. Every finished job leaves a
+line with checksums in a journal there, so that a build that was killed goes on where it was. A
+build that fails removes the folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from tqdm.auto import tqdm
+
+from dferlib.atomic import write_csv, write_json
+from dferlib.datasets.manifest import StoreError
+from dferlib.datasets.sources import Make, Source
+
+STORE_VERSION = 1  # raise when the layout of a store or of its jobs changes
+MANIFEST_FILE, RECORD_FILE, JOURNAL_FILE = "manifest.csv", "store.json", "journal.jsonl"
+FRAMES_PER_JOB = 64
+FRAMES_PER_WORKER = 160  # starting a process costs as much as about this many frames
+IDLE_SECONDS = 10  # worker processes give their memory back so long after the build
+NO_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some consecutive clips: how to make them, and the rows of the arrays that they fill."""
+
+    number: int
+    make: Make
+    start: int
+    stop: int
+
+
+def build_store(
+    what: Source, path: Path, size: int, *, workers: int | None = None, progress: bool = True
+) -> None:
+    """Build the store of a source at `path`; the caller holds the lock.
+
+    StoreError naming the path if the disk is full or cannot be written; any failure removes what
+    was begun. A killed or interrupted build is resumed by the next one.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    jobs = _jobs(what)
+    total = jobs[-1].stop
+    try:
+        notes = _fill(partial, jobs, size, workers, progress, f"{what.dataset} faces")
+        _finish(what, partial, path, size, notes)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        need = total * size * size * 3 / 2**20
+        raise StoreError(
+            f"cannot write the frame store {path} ({need:.0f} MB): {error.strerror or error}. Free some space or choose "
+            "another folder with cache_dir or DFER_CACHE; nothing half-written was left"
+        ) from error
+    except Exception:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _jobs(what: Source) -> list[Job]:
+    jobs, rows, start = [], [], 0
+    offsets = what.manifest["offset"].to_numpy()
+    stops = offsets + what.manifest["n_frames"].to_numpy()
+    for row, stop in enumerate(stops):
+        if rows and stop - start > FRAMES_PER_JOB:
+            jobs.append(Job(len(jobs), what.job(rows), start, int(offsets[row])))
+            rows, start = [], int(offsets[row])
+        rows.append(row)
+    return [*jobs, Job(len(jobs), what.job(rows), start, int(stops[-1]))]
+
+
+def _fill(
+    partial: Path, jobs: list[Job], size: int, workers: int | None, progress: bool, title: str
+) -> dict[str, str]:
+    """Make all jobs that are not done yet; returns the notes on single clips."""
+    total = jobs[-1].stop
+    done = _resume(partial, jobs, size)
+    if not done:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        arrays, notes = _produce(jobs[0], size)
+        for name, array in arrays.items():
+            _allocate(partial / f"{name}.npy", array.dtype, (total, *array.shape[1:]))
+        done[0] = _log(partial, _write_job(partial, jobs[0], arrays, notes))
+    ready = sum(job.stop - job.start for job in jobs if job.number in done)
+    left = [job for job in jobs if job.number not in done]
+    bar = tqdm(
+        total=total, initial=ready, desc=title, unit="frame", leave=False, disable=not progress
+    )
+    with bar:
+        for entry in _run(partial, left, size, _count_workers(workers, total - ready)):
+            done[entry["job"]] = _log(partial, entry)
+            bar.update(jobs[entry["job"]].stop - jobs[entry["job"]].start)
+    return {clip: note for number in sorted(done) for clip, note in done[number]["notes"].items()}
+
+
+def _count_workers(workers: int | None, frames: int) -> int:
+    if workers is not None:
+        return max(1, int(workers))
+    return max(1, min(cpu_count(), frames // FRAMES_PER_WORKER))
+
+
+def _run(partial: Path, jobs: list[Job], size: int, workers: int) -> Iterator[dict[str, Any]]:
+    if workers == 1 or len(jobs) < 2:
+        yield from (_do(partial, job, size) for job in jobs)
+        return
+    # loky's processes do not import the caller's main module: no guard is needed in scripts, and
+    # notebooks work.
+    with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS):
+        pool = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
+        try:
+            yield from pool(delayed(_do)(partial, job, size) for job in jobs)
+        except TerminatedWorkerError as error:
+            raise StoreError(
+                f"a process that filled {partial} was killed, most likely for want of memory; try workers=1"
+            ) from error
+
+
+def _do(partial: Path, job: Job, size: int) -> dict[str, Any]:
+    return _write_job(partial, job, *_produce(job, size))
+
+
+def _produce(job: Job, size: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    frames, truth, notes = job.make(size)
+    arrays = {"frames": frames, **truth}
+    count = job.stop - job.start
+    if frames.shape != (count, size, size, 3) or frames.dtype != np.uint8:
+        raise RuntimeError(f"a job gave {frames.dtype} {frames.shape}, not {count} crops of {size}")
+    if any(len(array) != count for array in arrays.values()):
+        raise RuntimeError(f"a job's truth does not have {count} rows")
+    return arrays, notes
+
+
+def _write_job(partial: Path, job: Job, arrays: dict[str, np.ndarray], notes: dict) -> dict:
+    crc = {}
+    for name, array in arrays.items():
+        data = np.ascontiguousarray(array)
+        with open(partial / f"{name}.npy", "r+b") as file:
+            _seek_row(file, job.start)
+            file.write(data.data)
+        crc[name] = zlib.crc32(data.data)
+    return {"job": job.number, "crc": crc, "notes": notes}
+
+
+def _log(partial: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    with open(partial / JOURNAL_FILE, "a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+    return entry
+
+
+def _resume(partial: Path, jobs: list[Job], size: int) -> dict[int, dict[str, Any]]:
+    """Journal entries of an interrupted build whose pixels are on disk as they were written."""
+    done: dict[int, dict[str, Any]] = {}
+    with suppress(OSError, ValueError, KeyError, IndexError, TypeError):
+        # the last line may be torn: what was read before it counts
+        for line in (partial / JOURNAL_FILE).read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            job = jobs[entry["job"]]
+            if all(_crc(partial, name, job) == crc for name, crc in entry["crc"].items()):
+                done[job.number] = entry
+    frames = partial / "frames.npy"
+    if done and np.load(frames, mmap_mode="r").shape != (jobs[-1].stop, size, size, 3):
+        return {}
+    return done
+
+
+def _crc(partial: Path, name: str, job: Job) -> int:
+    array = np.load(partial / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    return zlib.crc32(np.ascontiguousarray(array[job.start : job.stop]).data)
+
+
+def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """Make an .npy file of its full size, so that a full disk shows now and not as a crash while it is filled."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        _reserve(file, int(np.prod(shape)) * dtype.itemsize)
+
+
+def _reserve(file: Any, count: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        file.flush()
+        try:
+            return os.posix_fallocate(file.fileno(), file.tell(), count)
+        except OSError as error:
+            if error.errno not in NO_RESERVE:
+                raise
+    block = bytes(2**20)
+    for start in range(0, count, len(block)):
+        file.write(block[: count - start])
+
+
+def _seek_row(file: Any, row: int) -> None:
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    file.seek(file.tell() + row * int(np.prod(shape[1:])) * dtype.itemsize)
+
+
+def _finish(what: Source, partial: Path, path: Path, size: int, notes: dict[str, str]) -> None:
+    """Write manifest and record, then give the folder its name in one step."""
+    arrays = {file.stem: _facts(file) for file in sorted(partial.glob("*.npy"))}
+    write_csv(partial / MANIFEST_FILE, what.manifest)
+    record = {"version": STORE_VERSION, "key": path.name.rsplit("-", 1)[1], "size": size}
+    record |= {"dataset": what.dataset, "source": what.source, "classes": list(what.classes)}
+    record |= {"pixels": what.pixels, "inputs": what.inputs, "arrays": arrays, "notes": notes}
+    write_json(partial / RECORD_FILE, record)
+    (partial / JOURNAL_FILE).unlink()
+    os.rename(partial, path)
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    with open(file, "rb") as stream:
+        checksum = hashlib.file_digest(stream, "sha256").hexdigest()
+    facts: dict[str, Any] = {"shape": list(array.shape), "dtype": array.dtype.str}
+    return {**facts, "bytes": file.stat().st_size, "sha256": checksum}

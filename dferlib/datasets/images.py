@@ -1,0 +1,52 @@
+"""Decoding one image file to RGB, whatever its mode, with errors that name the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from dferlib.datasets.manifest import DatasetError
+
+MAX_PIXELS = (
+    50_000_000  # far above any dataset here; stops decompression bombs before they are decoded
+)
+
+
+def load_rgb(path: str | Path) -> np.ndarray:
+    """Read an image as uint8 RGB (H, W, 3).
+
+    Grey becomes three equal channels, 16 bits are scaled to 8, transparency lies on black, EXIF
+    rotation is applied. DatasetError naming the file if it is missing, truncated, no image, or
+    absurdly large.
+    """
+    # Pillow, not torchvision.io: the latter crashes the interpreter on damaged PNG files
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DatasetError(
+                    f"{path} is {image.width} x {image.height} pixels: no video frame"
+                )
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+    except DatasetError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        what = "cannot be opened" if isinstance(error, FileNotFoundError) else "cannot be decoded"
+        raise DatasetError(
+            f"image {path} {what} ({error}). Copy it anew from the dataset, or leave its clip out with exclude"
+        ) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # 16-bit grey; Pillow itself would clip it to 255 instead of scaling it
+        grey = np.asarray(image).astype(np.int64) >> 8
+        return Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if "A" in image.getbands() or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, rgba).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("floating-point images have no defined range")
+    return image.convert("RGB")

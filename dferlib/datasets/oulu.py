@@ -1,0 +1,162 @@
+"""Reader of Oulu-CASIA NIR&VIS (Zhao et al., 2011).
+
+Expected:
+
+    <root>/{NI,VL}/{Dark,Strong,Weak}/P001/{Anger,Disgust,Fear,Happiness,Sadness,Surprise}/000.jpeg
+    001.jpeg ...
+
+NI is the near-infrared camera, VL the one for visible light. 80 subjects with six sequences each
+for every camera and light; frames are 0-based and go from neutral to the peak, the last. `<root>`
+may also hold the tree below `OriginalImg`, `B_OriginalImg`,
+`B_OriginalImg/B_OriginalImg/OriginalImg` or the like. The archive "C", `Preprocess Img`, holds
+faces that are cropped already; it is read with `images="preprocessed"`. Most papers use VL/Strong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dferlib.datasets.manifest import (
+    DATASETS,
+    DatasetError,
+    MissingDatasetError,
+    class_name,
+)
+from dferlib.datasets.scan import (
+    Clip,
+    Scan,
+    describe_content,
+    list_gaps,
+    numbered_files,
+    search,
+    subfolders,
+)
+
+HELP = """Oulu-CASIA is expected as
+    <root>/VL/Strong/P001/Anger/000.jpeg ...
+also nested, as in <root>/B_OriginalImg/B_OriginalImg/OriginalImg/VL/Strong/... Access: ask CMVS,
+University of Oulu, https://www.oulu.fi/cmvs/node/41316, for the licence form; permanent staff signs
+it, so students apply together with their supervisor. It may not be passed on.
+Without it: source='synthetic' uses the procedural stand-in."""
+
+FOLDER_NAMES = ("oulu", "Oulu", "Oulu_CASIA_NIR_VIS", "Oulu-CASIA", "Oulu_CASIA", "oulu-casia")
+CAMERAS, LIGHTS = ("NI", "VL"), ("Dark", "Strong", "Weak")
+IMAGES = ("original", "preprocessed")
+FPS = 25.0
+SUBJECT, FRAME = r"P\d{3}", r"(\d+)\.jpe?g"
+ARCHIVE_WORDS = ("oulu", "originalimg", "preprocess")
+
+# Counts of one camera and light, for the check.
+GOLDEN = {"subjects": 80, "sequences": 480, "images": 10379, "shortest clip": 9, "longest clip": 72}
+GOLDEN_CLASSES = dict.fromkeys(DATASETS["oulu"], 80)
+GOLDEN_CLIPS_PER_SUBJECT = {6: 80}
+GOLDEN_FOLD_CLIPS = (48,) * 10
+GOLDEN_FOLD_SUBJECTS = (8,) * 10
+
+
+def scan(
+    root: Path,
+    camera: str = "VL",
+    light: str = "Strong",
+    images: str = "original",
+    exclude: Sequence[str] = (),
+) -> Scan:
+    """Find all sequences of one camera and light below `root`.
+
+    `images` is "original" (set B) or "preprocessed" (set C, faces cropped by the owner); `exclude`
+    names clips to leave out, such as "VL/Strong/P001/Anger". MissingDatasetError if nothing of the
+    dataset is there, DatasetError if only a part is. Missing emotion folders, which occur in Dark
+    and Weak, are listed in the scan's problems.
+    """
+    for name, value, allowed in (
+        ("camera", camera, CAMERAS),
+        ("light", light, LIGHTS),
+        ("images", images, IMAGES),
+    ):
+        if value not in allowed:
+            raise DatasetError(f"{name} is {value!r}, allowed are {', '.join(allowed)}")
+    folder = _find_tree(root, images)
+    subset = _enter(_enter(folder, camera), light)
+    clips, problems = _list_clips(subset, f"{camera}/{light}", images)
+    unknown = sorted(set(exclude) - {clip.clip_id for clip in clips})
+    if unknown:
+        raise DatasetError(f"exclude names {unknown}, but Oulu-CASIA in {root} has no such clips")
+    clips = [clip for clip in clips if clip.clip_id not in exclude]
+    if not clips:
+        raise DatasetError(f"no frames below {subset}. {describe_content(subset)}.\n{HELP}")
+    lengths = [len(clip.frames) for clip in clips]
+    counts = {
+        "subjects": len({clip.subject for clip in clips}),
+        "sequences": len(clips),
+        "images": sum(lengths),
+        "shortest clip": min(lengths),
+        "longest clip": max(lengths),
+    }
+    layout = f"{images} images of {camera}/{light} in {folder.relative_to(root)}"
+    return Scan("oulu", root, layout, tuple(clips), counts, tuple(problems))
+
+
+def _find_tree(root: Path, images: str) -> Path:
+    """The folder that holds NI and VL, of the set that is asked for."""
+    found = {}
+    for folder in search(root, stop="|".join((SUBJECT, *CAMERAS))):
+        if any(
+            subfolders(part, "|".join(LIGHTS)) for part in subfolders(folder, "|".join(CAMERAS))
+        ):
+            place = "/".join((root.name, *folder.relative_to(root).parts)).lower()
+            found.setdefault("preprocessed" if "preprocess" in place else "original", folder)
+    if images in found:
+        return found[images]
+    begun = found or any(
+        word in path.name.lower() for path in root.iterdir() for word in ARCHIVE_WORDS
+    )
+    other = f" (only the {' and '.join(found)} ones)" if found else ""
+    raise (DatasetError if begun else MissingDatasetError)(
+        f"no {images} images of Oulu-CASIA below {root}{other}. {describe_content(root)}.\n{HELP}"
+    )
+
+
+def _enter(folder: Path, name: str) -> Path:
+    below = subfolders(folder, name)
+    if not below:
+        raise DatasetError(f"Oulu-CASIA has no {name!r}: {describe_content(folder)}.\n{HELP}")
+    return below[0]
+
+
+def _list_clips(subset: Path, prefix: str, images: str) -> tuple[list[Clip], list[str]]:
+    clips, problems = [], []
+    for subject in subfolders(subset, SUBJECT):
+        seen = {}
+        for folder in subfolders(subject):
+            try:
+                seen[class_name(folder.name)] = folder
+            except DatasetError:
+                problems.append(f"{prefix}/{subject.name}/{folder.name} is no emotion: ignored")
+        for label in DATASETS["oulu"]:
+            folder = seen.get(label)
+            frames = numbered_files(folder, FRAME) if folder else {}
+            name = folder.name if folder else label.capitalize()
+            clip_id = f"{prefix}/{subject.name}/{name}"
+            if frames:
+                clips.append(_make_clip(clip_id, subject.name, label, frames, images))
+            problems += _list_oddities(clip_id, folder, frames)
+    return clips, problems
+
+
+def _list_oddities(clip_id: str, folder: Path | None, frames: dict[int, Path]) -> list[str]:
+    if not frames:
+        return [f"{clip_id} {'has no images' if folder else 'is missing'}"]
+    gaps = list_gaps(list(frames), 0)
+    return [
+        *([f"{clip_id} lacks the frames {gaps}"] if gaps else []),
+        *([f"{clip_id} has a single frame: samplers repeat it"] if len(frames) == 1 else []),
+    ]
+
+
+def _make_clip(
+    clip_id: str, subject: str, label: str, frames: dict[int, Path], images: str
+) -> Clip:
+    files = tuple(str(path) for path in frames.values())
+    cropped = images == "preprocessed"
+    return Clip(clip_id, subject.upper(), label, files, FPS, len(files) - 1, cropped=cropped)

@@ -1,0 +1,131 @@
+"""What a reader of real data finds on disk, and how it looks: clips, problems, folders, frame numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dferlib.datasets.manifest import DatasetError
+
+JUNK = {"thumbs.db", "__macosx", "desktop.ini"}
+ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
+SEARCH_DEPTH = 4
+SEARCH_FOLDERS = (
+    4000  # a folder with more below it is not searched to the end: it is no dataset's root
+)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled clip: its frames in order and, where the dataset has them, one landmark file per frame ("" if not)."""
+
+    clip_id: str
+    subject: str
+    label: str
+    frames: tuple[str, ...]
+    fps: float
+    apex: int
+    landmarks: tuple[str, ...] = ()
+    cropped: bool = False  # the frames are face crops already
+
+    def row(self) -> dict[str, Any]:
+        """The clip's row of the manifest."""
+        names = ("clip_id", "subject", "label", "fps", "apex")
+        return {name: getattr(self, name) for name in names} | {"n_frames": len(self.frames)}
+
+    def inputs(self) -> list[list[Any]]:
+        """Name, size and time of every file that is read for this clip: what a store's key is made from."""
+        files = [Path(name) for name in (*self.frames, *filter(None, self.landmarks))]
+        stats = [file.stat() for file in files]
+        return [[f.name, s.st_size, s.st_mtime_ns] for f, s in zip(files, stats, strict=True)]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A dataset as found on disk: labelled clips, the layout variant in words, and counts.
+
+    `problems` are odd but can be lived with; `errors` name clips that cannot be read as they
+    should.
+    """
+
+    dataset: str
+    root: Path
+    layout: str
+    clips: tuple[Clip, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    def refuse_errors(self) -> Scan:
+        """The scan itself if it has no errors; DatasetError with the first of them otherwise."""
+        if self.errors:
+            shown = "\n  ".join(self.errors[:5])
+            raise DatasetError(
+                f"{self.dataset} in {self.root} has {len(self.errors)} damaged or missing clips:\n  {shown}\n"
+                f"`python -m dferlib.datasets check {self.dataset} ROOT` lists all. Copy them anew from the dataset, "
+                "or leave clips out with exclude"
+            )
+        return self
+
+
+def is_junk(path: Path) -> bool:
+    """Whether this is something that operating systems leave behind: dot files, Thumbs.db, __MACOSX."""
+    return path.name.startswith(".") or path.name.lower() in JUNK
+
+
+def subfolders(folder: Path, pattern: str = "") -> list[Path]:
+    """Folders in a folder, sorted by name, without junk; only those whose whole name matches, ignoring case."""
+    match = re.compile(pattern, re.IGNORECASE).fullmatch if pattern else lambda name: True
+    found = (path for path in folder.iterdir() if not is_junk(path) and match(path.name))
+    return sorted((path for path in found if path.is_dir()), key=lambda path: path.name)
+
+
+def search(root: Path, stop: str = "") -> Iterator[Path]:
+    """The folder and all below it, nearest first; does not look into folders whose name matches `stop`."""
+    level, seen = [root], 0
+    for _ in range(SEARCH_DEPTH + 1):
+        below: list[Path] = []
+        for folder in level:
+            seen += 1
+            if seen > SEARCH_FOLDERS:
+                return
+            yield folder
+            below += [
+                f for f in subfolders(folder) if not (stop and re.fullmatch(stop, f.name, re.I))
+            ]
+        level = below
+
+
+def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
+    """Files whose whole name matches, keyed by the number in the pattern's first group, in ascending order.
+
+    DatasetError if two files have the same number.
+    """
+    match = re.compile(pattern, re.IGNORECASE).fullmatch
+    found: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        hit = None if is_junk(path) else match(path.name)
+        if hit and (number := int(hit.group(1))) in found:
+            raise DatasetError(f"{path} and {found[number].name} are both frame {number}")
+        if hit:
+            found[number] = path
+    return dict(sorted(found.items()))
+
+
+def list_gaps(numbers: Sequence[int], first: int) -> list[int]:
+    """Numbers that are missing from `first` up to the highest."""
+    return sorted(set(range(first, max(numbers, default=first - 1) + 1)) - set(numbers))
+
+
+def describe_content(root: Path, limit: int = 8) -> str:
+    """What lies in a folder, in words, for an error; names archives that are still packed."""
+    names = sorted(path.name for path in root.iterdir() if not is_junk(path))
+    packed = [name for name in names if name.lower().endswith(ARCHIVES)]
+    shown = ", ".join(names[:limit]) + (
+        f" and {len(names) - limit} more" if len(names) > limit else ""
+    )
+    text = f"{root} holds {shown or 'nothing'}"
+    return f"{text}. Still packed, unpack first: {', '.join(packed)}" if packed else text

@@ -1,0 +1,185 @@
+"""Where the pixels of a frame store come from: a reader of real data or the procedural stand-in, seen as one thing."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dferlib.datasets import faces
+from dferlib.datasets.manifest import (
+    DATASETS,
+    PRETRAINING,
+    SOURCES,
+    DatasetError,
+    MissingDatasetError,
+    check_manifest,
+    check_name,
+    make_manifest,
+)
+from dferlib.datasets.scan import Clip, Scan
+
+READERS = ("ckplus", "oulu")  # datasets whose files this version reads, one module each
+MIN_SUBJECTS = 10  # a fraction of a real dataset keeps at least so many, for ten folds
+
+Produced = tuple[np.ndarray, dict[str, np.ndarray], dict[str, str]]  # frames, truth, notes by clip
+Make = Callable[[int], Produced]  # takes the size of the crops
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Clips that can be made: their manifest, what identifies them, and `job(rows)`, which makes some of them.
+
+    `pixels` names the version of what makes the pixels; `inputs` is everything else that goes into
+    a store's key.
+    """
+
+    dataset: str
+    source: str
+    manifest: pd.DataFrame
+    classes: tuple[str, ...]
+    pixels: str
+    inputs: Mapping[str, Any]
+    job: Callable[[Sequence[int]], Make]
+
+
+def find_source(
+    dataset: str,
+    source: str = "auto",
+    data_root: str | Path | None = None,
+    fraction: float = 1.0,
+    difficulty: Any = None,
+    options: Mapping[str, Any] | None = None,
+) -> Source:
+    """Find where a dataset's clips come from; see `open_store` for the arguments.
+
+    DatasetError for unknown names and values. With "auto", a dataset that is there but incomplete
+    is an error, not a reason to fall back on the stand-in.
+    """
+    check_name(dataset)
+    if source not in ("auto", *SOURCES):
+        raise DatasetError(f"source is {source!r}, allowed are 'auto', 'real' and 'synthetic'")
+    if not 0 < fraction <= 1:
+        raise DatasetError(f"fraction is {fraction!r}, allowed are numbers above 0 and up to 1")
+    options = dict(options or {})
+    if source == "synthetic" or (source == "auto" and dataset not in READERS):
+        return synthetic_source(dataset, fraction, difficulty)
+    reader = load_reader(dataset)
+    _check_options(dataset, reader, options)
+    try:
+        return real_source(reader.scan(find_root(dataset, data_root), **options), fraction, options)
+    except MissingDatasetError as error:
+        if source == "real":
+            raise
+        if data_root or os.environ.get("DFER_DATA"):
+            warnings.warn(f"using the procedural stand-in: {error}", stacklevel=3)
+        return synthetic_source(dataset, fraction, difficulty)
+
+
+def load_reader(dataset: str) -> ModuleType:
+    """Module that reads a dataset's files; DatasetError if this version has none."""
+    check_name(dataset)
+    if dataset == PRETRAINING:
+        raise DatasetError(f"{dataset!r} is made of procedural faces only; use source='synthetic'")
+    if dataset not in READERS:
+        raise DatasetError(
+            f"this version cannot read the files of {dataset!r} yet, only those of {', '.join(READERS)}; its "
+            "procedural stand-in is available with source='synthetic'"
+        )
+    return importlib.import_module(f"dferlib.datasets.{dataset}")
+
+
+def find_root(dataset: str, data_root: str | Path | None = None) -> Path:
+    """Folder to look for a real dataset in: `data_root` or $DFER_DATA, or the dataset's folder in it.
+
+    MissingDatasetError, with the expected tree and how to apply for access, if neither is set or
+    there.
+    """
+    reader = load_reader(dataset)
+    chosen = str(data_root or os.environ.get("DFER_DATA", ""))
+    if not chosen:
+        raise MissingDatasetError(
+            f"no folder was given for {dataset!r}: set data_root or the environment variable DFER_DATA.\n"
+            f"{reader.HELP}"
+        )
+    root = Path(chosen).expanduser()
+    if not root.is_dir():
+        name = "data_root" if data_root else "DFER_DATA"
+        error = DatasetError if data_root else MissingDatasetError
+        raise error(f"{name} is {chosen!r}, which is no folder.\n{reader.HELP}")
+    below = [root / name for name in reader.FOLDER_NAMES if (root / name).is_dir()]
+    return below[0] if below else root
+
+
+def _check_options(dataset: str, reader: ModuleType, options: Mapping[str, Any]) -> None:
+    allowed = list(inspect.signature(reader.scan).parameters)[1:]
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        raise DatasetError(f"unknown options {unknown} for {dataset!r}; it takes {allowed}")
+
+
+def real_source(scan: Scan, fraction: float, options: Mapping[str, Any]) -> Source:
+    """Source of a dataset that was found on disk. A fraction keeps subjects spread evenly over their sorted ids."""
+    clips = _take_fraction(scan.refuse_errors().clips, fraction)
+    rows = [clip.row() for clip in clips]
+    manifest = make_manifest(rows, scan.dataset, "real")
+    inputs = {"fraction": fraction, "options": dict(options), "clips": [c.inputs() for c in clips]}
+    return Source(
+        scan.dataset,
+        "real",
+        check_manifest(manifest, DATASETS[scan.dataset]),
+        DATASETS[scan.dataset],
+        f"crop-{faces.CROP_VERSION}",
+        {**inputs, "manifest": manifest.to_csv(index=False)},
+        lambda rows: partial(faces.read_clips, tuple(clips[row] for row in rows)),
+    )
+
+
+def _take_fraction(clips: Sequence[Clip], fraction: float) -> tuple[Clip, ...]:
+    subjects = sorted({clip.subject for clip in clips})
+    count = min(len(subjects), max(MIN_SUBJECTS, round(fraction * len(subjects))))
+    places = np.linspace(0, len(subjects) - 1, count).round().astype(int)
+    kept = {subjects[place] for place in places}
+    return tuple(clip for clip in clips if clip.subject in kept)
+
+
+def synthetic_source(dataset: str, fraction: float, difficulty: Any) -> Source:
+    """Source of a procedural stand-in."""
+    # torch is needed to render, not to read a store
+    from dferlib.synthface import FACE_VERSION
+
+    plan = _plan(dataset, fraction, difficulty)
+    classes = tuple(plan.classes)
+    return Source(
+        dataset,
+        "synthetic",
+        check_manifest(plan.manifest, classes),
+        classes,
+        f"face-{FACE_VERSION}-{plan.fingerprint()}",
+        {"fraction": fraction},
+        lambda rows: partial(_render, dataset, fraction, difficulty, tuple(rows)),
+    )
+
+
+@cache
+def _plan(dataset: str, fraction: float, difficulty: Any) -> Any:
+    from dferlib.datasets.standins import plan_standin
+
+    return plan_standin(dataset, fraction=fraction, difficulty=difficulty)
+
+
+def _render(
+    dataset: str, fraction: float, difficulty: Any, rows: tuple[int, ...], size: int
+) -> Produced:
+    frames, truth = _plan(dataset, fraction, difficulty).render_clips(list(rows), size)
+    return frames, truth, {}

@@ -1,0 +1,179 @@
+"""The frame store: a manifest and one memory-mapped array of aligned face crops, whatever the dataset looks like on disk.
+
+    <cache>/stores/<dataset>-<source>-<size>px-<key>/
+        manifest.csv       one row per clip, `MANIFEST_COLUMNS` frames.npy         uint8 (total
+        frames, size, size, 3), RGB; a clip's rows start at its offset aus.npy ...        truth of
+        procedural faces, aligned with the frames store.json         shapes, SHA-256 of the arrays,
+        what went in, notes on single clips
+
+The key is a hash of everything that went in, so that a store is built once and never again while
+nothing changes. The cache is the folder in the environment variable DFER_CACHE, else the user's
+cache folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from dferlib.datasets.building import MANIFEST_FILE, RECORD_FILE, STORE_VERSION, build_store
+from dferlib.datasets.manifest import DatasetError, StoreError, manifest_digest, read_manifest
+from dferlib.datasets.sources import Source, find_source
+from dferlib.runs import digest
+
+SIZES = (16, 1024)  # smallest and largest side of a crop, pixels
+
+
+@dataclass(frozen=True, eq=False)
+class FrameStore:
+    """An open frame store. Pickling one keeps its path only, so that it can be sent to other processes.
+
+    `frames` is a read-only memory map, uint8 (total frames, size, size, 3), RGB. `truth` holds, for
+    procedural faces, arrays aligned with it: "aus" (N, A, 2), "landmarks" (N, 68, 2) in pixels,
+    "mask" (N, 16, 16) of what moved; it is empty for real data. `classes` is the class order;
+    `notes` maps a clip_id to what was odd about it.
+    """
+
+    manifest: pd.DataFrame
+    frames: np.ndarray
+    key: str
+    path: Path
+    size: int
+    dataset: str
+    source: str
+    classes: tuple[str, ...]
+    pixels: str
+    truth: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def manifest_hash(self) -> str:
+        """Hash of what a run sees of the data: clips, class order, crop size and version of the pixels.
+
+        It does not change when a dataset is copied to another place.
+        """
+        return manifest_digest(self.manifest, list(self.classes), self.size, self.pixels)
+
+    def clip(self, row: int) -> np.ndarray:
+        """Frames of the clip in this row of the manifest, uint8 (T, size, size, 3)."""
+        start = int(self.manifest["offset"].iloc[row])
+        return self.frames[start : start + int(self.manifest["n_frames"].iloc[row])]
+
+    def __reduce__(self) -> tuple:
+        return load_store, (self.path,)
+
+
+def cache_folder() -> Path:
+    """Folder of everything that can be made again: $DFER_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("DFER_CACHE", "")
+    return Path(chosen).expanduser() if chosen else user_cache_path("dferlib", appauthor=False)
+
+
+def open_store(
+    dataset: str,
+    *,
+    source: str = "auto",
+    data_root: str | Path | None = None,
+    size: int = 128,
+    fraction: float = 1.0,
+    difficulty: Any = None,
+    cache_dir: str | Path | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    verify: bool = False,
+    **options: Any,
+) -> FrameStore:
+    """Open the frame store of a dataset, building it if it is not there yet.
+
+    `source` is "real" (read from `data_root` or $DFER_DATA), "synthetic" (the procedural stand-in)
+    or "auto" (real if the data are there, else synthetic). `size` is the side of the crops in
+    pixels, `fraction` the share of subjects, `difficulty` the stand-in's `Difficulty`, `workers`
+    the number of processes that build (default: all cores), `verify` recomputes the checksums.
+    `options` go to the dataset's reader, for example `camera="NI"` for "oulu". Two processes that
+    open the same store build it once. DatasetError for bad input, StoreError for bad storage.
+    """
+    low, high = SIZES
+    if not isinstance(size, int) or not low <= size <= high:
+        raise DatasetError(
+            f"size is {size!r}; a crop's side is a whole number from {low} to {high}"
+        )
+    what = find_source(dataset, source, data_root, fraction, difficulty, options)
+    folder = Path(cache_dir).expanduser() if cache_dir else cache_folder()
+    path = folder.absolute() / "stores" / store_name(what, size)
+    if not path.is_dir():
+        _build_once(what, path, size, workers, progress)
+    return load_store(path, verify=verify)
+
+
+def store_name(what: Source, size: int) -> str:
+    """Folder name of a store; ends in a hash of everything that goes in."""
+    key = digest([STORE_VERSION, what.dataset, what.source, size, what.pixels, what.inputs])
+    return f"{what.dataset}-{what.source}-{size}px-{key}"
+
+
+def _build_once(what: Source, path: Path, size: int, workers: int | None, progress: bool) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{path}.lock")
+        lock.acquire()
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the frame store below {path.parent}: {error.strerror or error}. "
+            "Choose another folder with cache_dir or the environment variable DFER_CACHE"
+        ) from error
+    try:
+        if not path.is_dir():  # another process may have built it while this one waited
+            build_store(what, path, size, workers=workers, progress=progress)
+    finally:
+        lock.release()
+
+
+def load_store(path: str | Path, *, verify: bool = False) -> FrameStore:
+    """Open a finished store by its folder.
+
+    Shapes and sizes are always checked, the SHA-256 of the arrays with `verify`. StoreError naming
+    the damaged file.
+    """
+    path = Path(path)
+    try:
+        record = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
+        manifest = read_manifest(path / MANIFEST_FILE, record["classes"])
+        arrays = {
+            name: _load(path, name, facts, verify) for name, facts in record["arrays"].items()
+        }
+        frames = arrays.pop("frames")
+        total = int(manifest["n_frames"].sum())
+        if any(len(array) != total for array in (frames, *arrays.values())):
+            raise ValueError(f"the manifest counts {total} frames, the arrays {len(frames)}")
+        names = ("key", "size", "dataset", "source", "pixels", "notes")
+        rest = {name: record[name] for name in names}
+        classes = tuple(record["classes"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"the frame store {path} is damaged: {error}. Delete that folder and open it again"
+        ) from error
+    return FrameStore(manifest, frames, path=path, classes=classes, truth=arrays, **rest)
+
+
+def _load(path: Path, name: str, facts: dict, verify: bool) -> np.ndarray:
+    file = path / f"{name}.npy"
+    if file.stat().st_size != facts["bytes"]:
+        raise ValueError(f"{file} has {file.stat().st_size} bytes, not {facts['bytes']}")
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    if list(array.shape) != facts["shape"] or array.dtype.str != facts["dtype"]:
+        raise ValueError(f"{file} holds {array.dtype.str} {array.shape}, not {facts}")
+    if verify:
+        with open(file, "rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != facts["sha256"]:
+            raise ValueError(f"{file} does not have the checksum it was written with")
+    return array
