@@ -1,3 +1,3 @@
-"""Dynamic facial expression recognition: papers reproduced in notebooks, with a thin package behind them."""
+"""Dynamic facial expression recognition: papers reproduced in notebooks."""
 
 __version__ = "0.1.0"

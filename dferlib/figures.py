@@ -270,7 +270,7 @@ def plot_placement(shapes: dict[str, str]) -> Figure:
     for height, text in ((4.1, "3D-Inception\n(branches, 1x1x1)"), (2.6, "STCAM")):
         _box(left, (2.6, height), 2.6, 0.8, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
     left.text(2.4, 5.75, shapes["inception_in"], ha="center", family="monospace", fontsize=8)
-    left.text(2.4, 0.1, shapes["inception_out"], ha="center", family="monospace", fontsize=8)
+    left.text(3.9, 0.1, shapes["inception_out"], ha="center", family="monospace", fontsize=8)
     for start, end in (
         ((3.9, 5.2), (3.9, 4.55)),
         ((3.9, 3.65), (3.9, 3.05)),

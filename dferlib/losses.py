@@ -13,7 +13,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy() -> Loss:
-    """Softmax cross entropy, the loss of a softmax classifier (STCAM section 4.2 names no other)."""
+    """Softmax cross entropy, the loss of a softmax classifier (STCAM §4.2 names no other)."""
     return F.cross_entropy
 
 

@@ -134,7 +134,7 @@ def synthetic_weights(
     settings: Pretraining,
     progress: bool = True,
 ) -> Path:
-    """Path of the cached synthetic weights of this architecture, trained now if they are not there."""
+    """Path of the cached synthetic weights of this architecture, trained now if need be."""
     module = importlib.import_module(f"dferlib.models.{name}")
     options = {**options, **getattr(module, "PRETRAIN_OPTIONS", {})}
     what = {"name": name, "options": options, "store_size": store_size, "input_size": input_size}

@@ -152,7 +152,7 @@ def describe_datasets(paper: Protocol, manifests: Mapping[str, pd.DataFrame]) ->
         rows.append(row)
     table = pd.DataFrame(rows)
     counts = [name for name in ("subjects", "sequences", "frames") if name in table]
-    return table.astype({name: "Int64" for name in counts})
+    return table.astype(dict.fromkeys(counts, "Int64"))
 
 
 def confusion_of(

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from torch import nn
 from tqdm.auto import tqdm
@@ -33,7 +32,7 @@ from dferlib.train import fit, seed_everything
 
 @dataclass(frozen=True)
 class Task:
-    """One training that a table needs, with its protocol resolved for preset, dataset and variant."""
+    """One training that a table needs, with its protocol fully resolved."""
 
     protocol: Protocol
     variant: str
@@ -262,9 +261,10 @@ def peak_memory_mb(device: str | torch.device = "cpu") -> int:
     """Peak memory of this process, or of the GPU when the run used one, in MB."""
     if torch.device(device).type == "cuda":
         return torch.cuda.max_memory_allocated() // 2**20
-    memory = psutil.Process().memory_info()
     if sys.platform == "win32":
-        return memory.peak_wset // 2**20
+        import psutil  # comes with the notebook kernel
+
+        return psutil.Process().memory_info().peak_wset // 2**20
     import resource  # not there on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

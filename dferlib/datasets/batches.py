@@ -55,7 +55,7 @@ class ClipLoader:
             raise ValueError(f"unknown sampler {self.sampler!r} in dferlib.datasets.samplers")
 
     def draw(self, seed: int | None = None, epoch: int = 0) -> Draw:
-        """Draw for all clips: augmented when a seed is given, the fixed test-time choice when not."""
+        """Draw for all clips: augmented with a seed, the fixed test-time choice without."""
         clips = self.store.manifest
         rng = None if seed is None else np.random.default_rng([seed, epoch])
         sample = getattr(samplers, self.sampler)
