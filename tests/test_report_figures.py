@@ -1,4 +1,4 @@
-"""Tables and figures from synthetic predictions: what stands where, and what is said of cells that were not run."""
+"""Tables and figures: what stands where, and what is said of cells that were not run."""
 
 import matplotlib
 

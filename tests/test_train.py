@@ -103,7 +103,7 @@ def test_training_learns_colours(store, protocol):
 def test_same_seed_same_bits_and_other_seed_others(store, protocol):
     first, model = train(store, protocol)
     second, twin = train(store, protocol)
-    other, stranger = train(store, protocol, seed=1)
+    _, stranger = train(store, protocol, seed=1)
     assert same_state(model, twin)
     for rule, values in first.probabilities.items():
         assert np.array_equal(values, second.probabilities[rule])
@@ -114,15 +114,15 @@ def test_same_seed_same_bits_and_other_seed_others(store, protocol):
 def test_a_killed_run_ends_with_the_same_bits(store, protocol, tmp_path, stop_after):
     whole, model = train(store, protocol)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(row):
         if row["epoch"] == stop_after:
-            raise Killed
+            raise KilledError
 
     checkpoint = tmp_path / "run.resume"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(store, protocol, checkpoint=checkpoint, on_epoch=kill)
     seen = []
     resumed, twin = train(

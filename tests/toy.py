@@ -1,4 +1,4 @@
-"""A frame store of coloured noise that any model learns in seconds, for tests of everything after the store."""
+"""A frame store of coloured noise that any model learns in seconds, for tests."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 def make_store(
     subjects: int = 12, length: int = 9, size: int = 36, noise: float = 20
 ) -> FrameStore:
-    """One clip per subject and class; the colour of a clip, growing over its frames, is its class."""
+    """One clip per subject and class; its colour, growing over the frames, is its class."""
     rng = np.random.default_rng(0)
     colours = np.array([[c & 1, c >> 1 & 1, c >> 2 & 1] for c in range(6)]) * 120
     rows, frames = [], []
