@@ -188,7 +188,7 @@ def _save(path: Path, result: Fit, model, optimizer, scheduler) -> None:
 
 
 def read_checkpoint(path: Path) -> dict | None:
-    """Return the state in a checkpoint, or None where there is none or its checksum does not fit."""
+    """Return the state in a checkpoint; None if there is none or its checksum does not fit."""
     if not path.is_file():
         return None
     content = path.read_bytes()
