@@ -1,0 +1,143 @@
+"""The few small functions from which every part of the face is painted.
+
+Shapes: B frames, H x W texels. A quantity of a frame is (B,), of a frame and side (B, 2) with the
+viewer's left first, of a texel (B, H, W). All lengths are head units, about 10 cm.
+
+A frame must come out bit for bit the same alone and within a batch. Torch computes `pow`, `atan2`,
+`asinh` and `sigmoid` differently in a vector register and in the tail of an array, so that the
+result depends on where a texel lies in memory; `exp`, `log`, `sqrt`, `sin`, `cos` and `atan` do
+not. That is why `power`, `sigmoid` and `asinh` are written out here, and why sums over a short
+axis are written as additions.
+"""
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TILE_SIZE = 256
+TILE_PERIOD = 2.0  # head units after which the noise repeats
+
+
+def each(values: Tensor) -> Tensor:
+    """Give a (B,) quantity the shape (B, 1, 1) of a map."""
+    return values[:, None, None]
+
+
+def planes(colors: Tensor) -> Tensor:
+    """Give (B, 3) colours the shape (B, 3, 1, 1) of an image."""
+    return colors[:, :, None, None]
+
+
+def rgb(red: float, green: float, blue: float, like: Tensor) -> Tensor:
+    """Make a constant colour (1, 3, 1, 1) on the device of `like`."""
+    return torch.tensor([red, green, blue], dtype=like.dtype, device=like.device).view(1, 3, 1, 1)
+
+
+def mix(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Go from `a` (t = 0) to `b` (t = 1)."""
+    return a + (b - a) * t
+
+
+def smoothstep(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
+    """Rise smoothly from 0 at `low` to 1 at `high`."""
+    t = ((x - low) / (high - low)).clamp(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def bump(x: Tensor, width: float | Tensor) -> Tensor:
+    """Gaussian bump of height 1 at x = 0, 1/e at x = width."""
+    scaled = x / width
+    return torch.exp(-scaled * scaled)
+
+
+def spot(x: Tensor, y: Tensor, width: float | Tensor, height: float | Tensor) -> Tensor:
+    """Elliptic Gaussian spot of height 1 at the origin."""
+    a, b = x / width, y / height
+    return torch.exp(-a * a - b * b)
+
+
+def power(x: Tensor, exponent: float | Tensor) -> Tensor:
+    """x ** exponent for x >= 0, independent of the position in memory (see the module's head)."""
+    return torch.exp(exponent * torch.log(x.clamp_min(1e-7)))
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)), independent of the position in memory."""
+    return 1 / (1 + torch.exp(-x))
+
+
+def asinh(x: Tensor) -> Tensor:
+    """Inverse hyperbolic sine, independent of the position in memory."""
+    size = x.abs()
+    return torch.sign(x) * torch.log(size + torch.sqrt(size * size + 1))
+
+
+def normalize(vectors: Tensor) -> Tensor:
+    """Scale vectors along axis 1, of size 3, to length 1."""
+    x, y, z = vectors.unbind(1)
+    return vectors / torch.sqrt(x * x + y * y + z * z).clamp_min(1e-8)[:, None]
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Scalar product along axis 1, of size 3."""
+    return a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2]
+
+
+def blur(image: Tensor, radius: int, passes: int = 2) -> Tensor:
+    """Box-blur maps (B, H, W) with replicated borders."""
+    image = image[:, None]
+    size = 2 * radius + 1
+    for _ in range(passes):
+        across = F.pad(image, (radius, radius, 0, 0), mode="replicate")
+        image = F.avg_pool2d(across, (1, size), 1)
+        down = F.pad(image, (0, 0, radius, radius), mode="replicate")
+        image = F.avg_pool2d(down, (size, 1), 1)
+    return image[:, 0]
+
+
+def _noise_layer(across: int, down: int, generator: torch.Generator) -> Tensor:
+    knots = torch.randn(1, 1, down, across, generator=generator)
+    knots = torch.cat([knots, knots[..., :1]], -1)  # the last knot equals the first: a tile
+    knots = torch.cat([knots, knots[..., :1, :]], -2)
+    size = (TILE_SIZE, TILE_SIZE)
+    return F.interpolate(knots, size=size, mode="bilinear", align_corners=True)[0, 0]
+
+
+@lru_cache(maxsize=8)
+def noise_tile(device: str) -> Tensor:
+    """Make the noise tile (4, 256, 256) in [-1, 1]: blotches, grain, pores, vertical strands."""
+    generator = torch.Generator().manual_seed(20_240_229)
+
+    def layers(*parts: tuple[float, int, int]) -> Tensor:
+        return sum(share * _noise_layer(nx, ny, generator) for share, nx, ny in parts)
+
+    tile = torch.stack(
+        [
+            layers((1, 6, 6), (0.6, 12, 12), (0.3, 24, 24)),
+            layers((1, 24, 24), (0.6, 48, 48), (0.4, 96, 96)),
+            layers((1, 96, 96), (0.7, 128, 128)),
+            layers((1, 128, 10), (0.6, 64, 5), (0.5, 128, 24)),
+        ]
+    )
+    tile = tile / tile.flatten(1).std(1)[:, None, None] / 2
+    return tile.clamp(-1, 1).to(device)
+
+
+BLOTCHES, GRAIN, PORES, STRANDS = range(4)
+
+
+def sample_noise(x: Tensor, y: Tensor, offset: Tensor, channels: slice) -> Tensor:
+    """Look up noise (B, C, H, W) at maps of coordinates, shifted by offsets (B, 2)."""
+    tile = noise_tile(str(x.device))[None, channels]
+    across = torch.remainder(x + each(offset[:, 0]), TILE_PERIOD) - 1
+    down = torch.remainder(y + each(offset[:, 1]), TILE_PERIOD) - 1
+    across, down = torch.broadcast_tensors(across, down)
+    grid = torch.stack([across, down], -1)
+    return F.grid_sample(tile.expand(x.shape[0], -1, -1, -1), grid, align_corners=True)
+
+
+def noise(x: Tensor, y: Tensor, offset: Tensor, channel: int) -> Tensor:
+    """Look up one kind of noise, (B, H, W)."""
+    return sample_noise(x, y, offset, slice(channel, channel + 1))[:, 0]

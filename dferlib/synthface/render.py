@@ -1,0 +1,210 @@
+"""From identities and action units to images, landmarks and masks."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dferlib.synthface.accessories import add_glasses, shoulders_layer
+from dferlib.synthface.action_units import ACTION_UNITS
+from dferlib.synthface.camera import Hits, Rays, cast_rays, march, meet_plane, project, rotation
+from dferlib.synthface.fields import mix, planes, power, smoothstep
+from dferlib.synthface.hair import LONG_HAIR_Z, long_hair_layer
+from dferlib.synthface.head import Grid, make_grid, surface_point
+from dferlib.synthface.identity import Identity
+from dferlib.synthface.landmarks import landmark_positions
+from dferlib.synthface.shading import Light, default_light, turn_light
+from dferlib.synthface.texture import Texture, build_texture
+
+FACE_VERSION = "1"  # part of every cache key: raise it whenever pixels change
+
+DEFAULT_CAMERA = (0.0, -0.12, 1.3)
+DEFAULT_BACKGROUND = 0.5
+GAMMA = 1.35
+SHOULDER = 0.12  # how strongly bright light is compressed
+MASK_GRID = (65, 49)
+MASK_NOTICE, MASK_FULL = 0.02, 0.14  # change of colour that starts to count, and that counts fully
+RELIEF_TO_COLOR = 2.5  # a shift of the surface by .04 counts as a change of colour by .1
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How finely a frame is computed."""
+
+    grid: tuple[int, int]  # rows and columns of the texture; odd
+    supersampling: int
+    steps: int  # linear steps of the ray march
+    refinements: int
+
+
+QUALITIES = {
+    "fast": Quality((113, 85), 1, 12, 3),
+    "standard": Quality((193, 137), 2, 14, 3),
+    "fine": Quality((353, 257), 2, 18, 4),
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Frames and, if asked for, what is known about them."""
+
+    image: Tensor  # (B, 3, S, S) in [0, 1], display-referred RGB
+    landmarks: Tensor | None  # (B, 68, 2) x, y in pixels, iBUG order; (0, 0) is a pixel's middle
+    mask: Tensor | None  # (B, S, S) in [0, 1]: what the action units change
+
+
+def render(
+    identity: Identity,
+    aus: Tensor,
+    *,
+    size: int = 128,
+    pose: Tensor | None = None,
+    camera: Tensor | None = None,
+    light: Light | None = None,
+    gaze: Tensor | None = None,
+    background: Tensor | None = None,
+    quality: str = "standard",
+    truth: bool = False,
+) -> Rendered:
+    """Render B frames in one batch; each comes out as if it were alone, bit for bit on a CPU.
+
+    Args:
+        identity: B faces; use `Identity.take` to repeat one face for its frames.
+        aus: intensities (B, A, 2) in the order of `ACTION_UNITS`, viewer-left and viewer-right.
+        size: S, height and width of the image in pixels.
+        pose: (B, 3) yaw, pitch, roll in radians; positive yaw turns the face to the viewer's
+            right, positive pitch down, positive roll counter-clockwise. Default: frontal.
+        camera: (B, 3) middle x, middle y and half-height of the view in head units (10 cm).
+        light: see `Light`. Default: `default_light`.
+        gaze: (B, 2) shift of the irises to the viewer's right and up in head units; .05 is a
+            strong glance.
+        background: (B, 3, S, S) image in [0, 1]. Default: grey.
+        quality: "fast" suits about 72 px, "standard" 128, "fine" 224 and more.
+        truth: also return landmarks and mask.
+
+    Raises:
+        ValueError: if the quality is unknown or a tensor has the wrong shape.
+    """
+    if quality not in QUALITIES:
+        raise ValueError(f"unknown quality {quality!r}; choose from: {', '.join(QUALITIES)}")
+    setting, batch, device = QUALITIES[quality], len(identity), aus.device
+    _check_shape("aus", aus, (batch, len(ACTION_UNITS), 2))
+    pose = _given("pose", pose, (batch, 3), (0.0, 0.0, 0.0), device)
+    camera = _given("camera", camera, (batch, 3), DEFAULT_CAMERA, device)
+    gaze = _given("gaze", gaze, (batch, 2), (0.0, 0.0), device)
+    light = default_light(batch, device) if light is None else light
+    if background is None:
+        background = torch.full((batch, 3, size, size), DEFAULT_BACKGROUND, device=device)
+    _check_shape("background", background, (batch, 3, size, size))
+
+    turn = rotation(pose)
+    grid = make_grid(*setting.grid, device)
+    texture = build_texture(identity, aus, gaze, turn_light(light, turn), grid)
+    rays = cast_rays(camera, turn, size)
+    hits = march(texture.radius, rays, setting.steps, setting.refinements)
+    behind = _behind(from_display(background), identity, rays, light)
+    image = _look_up(texture.color, hits, behind, setting.supersampling)
+    color, cover = shoulders_layer(identity, rays, light)
+    neck = smoothstep(rays.world_x.abs() - 0.30 - 0.9 * (rays.world_y + 1.42), -0.05, 0.05)
+    image = mix(image, color, (cover * neck)[:, None])
+    image = add_glasses(image, identity, rays, light, 2 * camera[:, 2] / size)
+    image = to_display(image)
+    if not truth:
+        return Rendered(image, None, None)
+    landmarks = _landmarks(identity, texture, grid, camera, turn, size)
+    return Rendered(image, landmarks, _mask(identity, aus, gaze, hits))
+
+
+def _check_shape(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(value.shape) != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}")
+
+
+def _given(
+    name: str,
+    value: Tensor | None,
+    shape: tuple[int, int],
+    default: tuple[float, ...],
+    device: torch.device,
+) -> Tensor:
+    if value is None:
+        return torch.tensor(default, device=device).repeat(shape[0], 1)
+    _check_shape(name, value, shape)
+    return value
+
+
+def to_display(light: Tensor) -> Tensor:
+    """Compress linear light to display values in [0, 1]."""
+    light = light.clamp(0, 1.6)
+    return power((light / (1 + SHOULDER * light)).clamp(0, 1), 1 / GAMMA)
+
+
+def from_display(value: Tensor) -> Tensor:
+    """Inverse of `to_display`."""
+    value = power(value.clamp(0, 1), GAMMA)
+    return value / (1 - SHOULDER * value)
+
+
+def _behind(background: Tensor, identity: Identity, rays: Rays, light: Light) -> Tensor:
+    """The background with long hair in front of it."""
+    x, y = meet_plane(rays, LONG_HAIR_Z)
+    lit = planes(0.5 * light.key_color + light.ambient + 0.3 * light.fill_color)
+    color, cover = long_hair_layer(identity, x, y, lit)
+    return mix(background, color, cover[:, None])
+
+
+def _look_up(color: Tensor, hits: Hits, behind: Tensor, factor: int) -> Tensor:
+    """Colour of every pixel: the texture where a ray hits it, supersampled, else `behind`."""
+    grid = torch.stack([hits.u, hits.v], 1)
+    cover = hits.covered.to(color.dtype)[:, None]
+    if factor > 1:
+        grid, cover, behind = (_enlarge(t, factor) for t in (grid, cover, behind))
+    face = F.grid_sample(color, grid.permute(0, 2, 3, 1), align_corners=True, padding_mode="border")
+    image = mix(behind, face, smoothstep(cover, 0.25, 0.75))
+    return F.avg_pool2d(image, factor) if factor > 1 else image
+
+
+def _enlarge(image: Tensor, factor: int) -> Tensor:
+    return F.interpolate(image, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def _landmarks(
+    identity: Identity, texture: Texture, grid: Grid, camera: Tensor, turn: Tensor, size: int
+) -> Tensor:
+    """Project the landmark curves: place each point on the relief, then through the camera."""
+    points = surface_points(identity, texture, grid)
+    return project(points, camera, turn, size)
+
+
+def surface_points(identity: Identity, texture: Texture, grid: Grid) -> Tensor:
+    """Landmarks (B, 3, 68) on the relief, in the head's axes."""
+    x, face_y = landmark_positions(identity, texture.curves).unbind(-1)
+    u, v = surface_point(identity, texture.curves.jaw_drop, x.contiguous(), face_y.contiguous())
+    grid_uv = torch.stack([u, v], -1)[:, None]
+    axes = torch.stack([grid.sin, grid.cos])[:, None].expand(2, *grid.size)
+    relief = torch.cat([texture.radius[:, None] * axes, texture.radius[:, None]], 1)
+    sampled = F.grid_sample(relief, grid_uv, align_corners=True)[:, :, 0]
+    y = face_y * identity.face_length[:, None]
+    return torch.stack([sampled[:, 0], y, sampled[:, 1]], 1)
+
+
+def _mask(identity: Identity, aus: Tensor, gaze: Tensor, hits: Hits) -> Tensor:
+    """What the action units change, seen through the frame's own pixels.
+
+    On a coarse texture the face is compared with the same face at rest, under the same fixed
+    light and frontal: the change of colour and the shift of the surface, in texture coordinates.
+    Pose, light, background and gaze therefore do not enter; a resting face has a mask of zeros.
+    """
+    grid = make_grid(*MASK_GRID, aus.device)
+    batch = len(identity)
+    frontal = rotation(torch.zeros(batch, 3, device=aus.device))
+    light = turn_light(default_light(batch, aus.device), frontal)
+    active = build_texture(identity, aus, gaze, light, grid)
+    rest = build_texture(identity, torch.zeros_like(aus), gaze, light, grid)
+    color = (active.color - rest.color).abs().amax(1)
+    change = color + RELIEF_TO_COLOR * (active.radius - rest.radius).abs() * grid.stretch
+    change = ((change - MASK_NOTICE) / (MASK_FULL - MASK_NOTICE)).clamp(0, 1)
+    uv = torch.stack([hits.u, hits.v], -1)
+    seen = F.grid_sample(change[:, None], uv, align_corners=True, padding_mode="border")[:, 0]
+    return seen * hits.covered
