@@ -4,6 +4,7 @@ Used by `dferlib.execution` only. papermill writes its output in place and calls
 kernel never reached completed; the record writes atomically and the manager tells the truth.
 """
 
+import html
 import os
 import signal
 import sys
@@ -161,13 +162,15 @@ class _Client(PapermillNotebookClient):
     group: int | None = None
 
     def start_new_kernel(self, **kwargs: Any) -> None:
-        super().start_new_kernel(**kwargs)
+        # Without a backend in the environment the kernel takes the one that shows figures.
+        environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+        super().start_new_kernel(env=environment, **kwargs)
         self.group = getattr(self.km.provisioner, "pgid", None)
 
     def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
         value = msg["content"].get("data", {}).get("state", {}).get("value")
         if isinstance(value, str) and "[" in value:  # tqdm: 34/112 [02:10<05:00, 1.9s/epoch]
-            self.nb_man.record.bar = value.strip()
+            self.nb_man.record.bar = html.unescape(value).strip()
         super().handle_comm_msg(outs, msg, cell_index)
 
     def execute(self, **kwargs: Any) -> nbformat.NotebookNode:
