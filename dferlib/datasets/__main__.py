@@ -16,7 +16,10 @@ from dferlib.datasets.sources import READERS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0 even if counts differ, 1 if files cannot be used, 2 on misuse."""
+    """Run the command line.
+
+    Returns the exit status: 0 even if counts differ, 1 if files cannot be used, 2 on misuse.
+    """
     parsed = _parser().parse_args(arguments)
     options = {
         name: value

@@ -1,4 +1,4 @@
-"""Building a frame store: jobs in parallel processes, results written at their place, renamed when complete.
+"""Building a frame store: jobs in parallel, results written at their place, renamed when complete.
 
 Everything is written into `<store>.partial` beside the store's place. Every finished job leaves a
 line with checksums in a journal there, so that a build that was killed goes on where it was. A
@@ -12,10 +12,13 @@ import hashlib
 import json
 import os
 import shutil
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +67,9 @@ def build_store(
         shutil.rmtree(partial, ignore_errors=True)
         need = total * size * size * 3 / 2**20
         raise StoreError(
-            f"cannot write the frame store {path} ({need:.0f} MB): {error.strerror or error}. Free some space or choose "
-            "another folder with cache_dir or DFER_CACHE; nothing half-written was left"
+            f"cannot write the frame store {path} ({need:.0f} MB): {error.strerror or error}. "
+            "Free some space or choose another folder with cache_dir or DFER_CACHE; "
+            "nothing half-written was left"
         ) from error
     except Exception:
         shutil.rmtree(partial, ignore_errors=True)
@@ -124,15 +128,33 @@ def _run(partial: Path, jobs: list[Job], size: int, workers: int) -> Iterator[di
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS):
         pool = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
         try:
-            yield from pool(delayed(_do)(partial, job, size) for job in jobs)
+            yield from pool(delayed(_do_away)(partial, job, size, os.getpid()) for job in jobs)
         except TerminatedWorkerError as error:
             raise StoreError(
-                f"a process that filled {partial} was killed, most likely for want of memory; try workers=1"
+                f"a process that filled {partial} was killed, most likely for want of memory; "
+                "try workers=1"
             ) from error
 
 
 def _do(partial: Path, job: Job, size: int) -> dict[str, Any]:
     return _write_job(partial, job, *_produce(job, size))
+
+
+def _do_away(partial: Path, job: Job, size: int, parent: int) -> dict[str, Any]:
+    _follow_parent(parent)
+    return _do(partial, job, size)
+
+
+@cache
+def _follow_parent(parent: int) -> None:
+    """End this worker process when the one that started it is gone: a killed one cannot say so."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _produce(job: Job, size: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -185,7 +207,7 @@ def _crc(partial: Path, name: str, job: Job) -> int:
 
 
 def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    """Make an .npy file of its full size, so that a full disk shows now and not as a crash while it is filled."""
+    """Make an .npy file of its full size, so that a full disk shows now and not half-way."""
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, header)

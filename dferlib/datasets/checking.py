@@ -1,4 +1,4 @@
-"""Looking over a dataset that was just unpacked: what was found, against what the literature counts."""
+"""Looking over a dataset that was just unpacked: what is there, against what is known of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ SHOWN = 20  # problems and errors that the text of a report lists
 
 @dataclass(frozen=True, eq=False)
 class CheckReport:
-    """What `check` found. `counts` has the columns what, expected and found (-1: not known); `str()` is a table."""
+    """What `check` found; `str()` is a table.
+
+    `counts` has the columns what, expected and found, which is -1 where it could not be counted.
+    """
 
     dataset: str
     root: Path
@@ -91,7 +94,7 @@ def load_manifest(dataset: str, root: str | Path, **options: Any) -> pd.DataFram
 def check(
     dataset: str, root: str | Path, *, decode: bool = True, progress: bool = False, **options: Any
 ) -> CheckReport:
-    """Count what is in a dataset's folder, compare with the known counts, and try to read every file.
+    """Count what is in a dataset's folder, compare with known counts, and try to read every file.
 
     Differences are reported, not raised: a licensed copy may be a newer or a partial one.
     `decode=False` skips reading the images. DatasetError if the dataset is not there at all.

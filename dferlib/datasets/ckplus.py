@@ -84,7 +84,7 @@ GOLDEN_FOLD_SUBJECTS = (12,) * 8 + (11,) * 2
 
 
 def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:
-    """Find all labelled sequences below `root`; `exclude` names clips to leave out, such as "S129/002".
+    """Find all labelled sequences below `root`; `exclude` leaves out clips such as "S129/002".
 
     MissingDatasetError if nothing of CK+ is there, DatasetError if only a part is. Bad label files
     and labelled sequences without images are listed in the scan's errors.

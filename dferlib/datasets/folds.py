@@ -1,4 +1,4 @@
-"""Subject-independent folds, built by rule from the manifest: no list of a gated dataset is needed or shipped.
+"""Subject-independent folds, built by rule: no list of a gated dataset is needed or shipped.
 
 The rule is "subject ID ascending, step n" (STCAM §4.1 and most work on CK+, Oulu-CASIA and MMI):
 with the subjects sorted by their id, fold k of n tests subjects k, k + n, k + 2n, ...
@@ -35,14 +35,15 @@ def subject_folds(manifest: pd.DataFrame, num_folds: int = 10) -> pd.Series:
         raise DatasetError(f"num_folds is {num_folds}; train, validation and test need {MIN_FOLDS}")
     if len(subjects) < num_folds:
         raise DatasetError(
-            f"{len(subjects)} subjects cannot fill {num_folds} folds; ask for fewer folds or a larger fraction"
+            f"{len(subjects)} subjects cannot fill {num_folds} folds; "
+            "ask for fewer folds or a larger fraction"
         )
     fold = {subject: index % num_folds + 1 for index, subject in enumerate(subjects)}
     return manifest["subject"].map(fold).astype("int64").rename("fold")
 
 
 def split_fold(manifest: pd.DataFrame, fold: int, num_folds: int = 10) -> Split:
-    """Split the clips for fold `fold` (from 1): test, validation (the next fold, cyclic) and train (the rest).
+    """Split the clips for a fold (from 1): test, validation (the next fold, cyclic) and the rest.
 
     The validation part costs the training part one fold, and is what makes a checkpoint selection
     that does not look at the test subjects possible. DatasetError for a fold that does not exist.

@@ -34,7 +34,8 @@ def load_rgb(path: str | Path) -> np.ndarray:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         what = "cannot be opened" if isinstance(error, FileNotFoundError) else "cannot be decoded"
         raise DatasetError(
-            f"image {path} {what} ({error}). Copy it anew from the dataset, or leave its clip out with exclude"
+            f"image {path} {what} ({error}). "
+            "Copy it anew from the dataset, or leave its clip out with exclude"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The manifest: one row per clip, whatever its dataset looks like on disk; class names and errors of the data layer."""
+"""The manifest, one row per clip whatever its dataset looks like on disk; class names; errors."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _DATASET_ALIASES = {
 
 
 class DatasetError(ValueError):
-    """A dataset, a name or a file of it is not as it should be; the message names it and what was expected."""
+    """A dataset, a name or a file is not as it should be; the message names it and the way out."""
 
 
 class MissingDatasetError(DatasetError):
@@ -73,11 +73,11 @@ class MissingDatasetError(DatasetError):
 
 
 class StoreError(OSError):
-    """A frame store cannot be written, or what lies there is damaged; the message names the path."""
+    """A frame store cannot be written or is damaged; the message names the path."""
 
 
 def class_name(text: str) -> str:
-    """Canonical class name of any spelling, `Happy` -> `happiness`; DatasetError listing the classes otherwise."""
+    """Canonical class name of any spelling, `Happy` -> `happiness`; DatasetError if unknown."""
     try:
         return _CLASS_BY_NAME[text.strip().lower()]
     except KeyError:
@@ -86,7 +86,7 @@ def class_name(text: str) -> str:
 
 
 def check_name(dataset: str) -> str:
-    """The dataset's name if it is known (`pretraining` included); DatasetError with the nearest name otherwise."""
+    """The name itself if it is known (also `pretraining`); DatasetError with the nearest if not."""
     names = (*DATASETS, PRETRAINING)
     if dataset in names:
         return dataset

@@ -1,4 +1,4 @@
-"""Which frames of a clip a model sees. Every sampler is vectorised over clips and takes its chance from `rng` alone."""
+"""Which frames of a clip a model sees; vectorised over clips, with chance from `rng` alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def neutral_to_peak(
     num_frames: int = 7,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Sample from the first frame (neutral) to the peak: both ends and the others evenly between (STCAM §4.1).
+    """Sample from first frame (neutral) to peak: both ends, the others evenly between (STCAM §4.1).
 
     `n_frames` and `apex` are (N,); an apex of -1 means the last frame. Returns frame numbers (N,
     num_frames) within each clip, int64 and never decreasing; a clip with fewer frames repeats some.

@@ -1,4 +1,4 @@
-"""What a reader of real data finds on disk, and how it looks: clips, problems, folders, frame numbers."""
+"""What a reader of real data finds, and how it looks for it: clips, folders, frame numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ SEARCH_FOLDERS = (
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled clip: its frames in order and, where the dataset has them, one landmark file per frame ("" if not)."""
+    """One labelled clip: its frames in order and, if the dataset has them, their landmark files.
+
+    A frame without landmarks has "" there.
+    """
 
     clip_id: str
     subject: str
@@ -37,7 +40,7 @@ class Clip:
         return {name: getattr(self, name) for name in names} | {"n_frames": len(self.frames)}
 
     def inputs(self) -> list[list[Any]]:
-        """Name, size and time of every file that is read for this clip: what a store's key is made from."""
+        """Name, size and time of every file that is read for this clip, for the store's key."""
         files = [Path(name) for name in (*self.frames, *filter(None, self.landmarks))]
         stats = [file.stat() for file in files]
         return [[f.name, s.st_size, s.st_mtime_ns] for f, s in zip(files, stats, strict=True)]
@@ -64,27 +67,27 @@ class Scan:
         if self.errors:
             shown = "\n  ".join(self.errors[:5])
             raise DatasetError(
-                f"{self.dataset} in {self.root} has {len(self.errors)} damaged or missing clips:\n  {shown}\n"
-                f"`python -m dferlib.datasets check {self.dataset} ROOT` lists all. Copy them anew from the dataset, "
-                "or leave clips out with exclude"
+                f"{self.dataset} in {self.root} has {len(self.errors)} damaged or missing clips:\n"
+                f"  {shown}\n`python -m dferlib.datasets check {self.dataset} ROOT` lists all. "
+                "Copy them anew from the dataset, or leave clips out with exclude"
             )
         return self
 
 
 def is_junk(path: Path) -> bool:
-    """Whether this is something that operating systems leave behind: dot files, Thumbs.db, __MACOSX."""
+    """Whether operating systems leave this behind: dot files, Thumbs.db, __MACOSX."""
     return path.name.startswith(".") or path.name.lower() in JUNK
 
 
 def subfolders(folder: Path, pattern: str = "") -> list[Path]:
-    """Folders in a folder, sorted by name, without junk; only those whose whole name matches, ignoring case."""
+    """Folders in a folder by name, without junk; only those whose name matches, in any case."""
     match = re.compile(pattern, re.IGNORECASE).fullmatch if pattern else lambda name: True
     found = (path for path in folder.iterdir() if not is_junk(path) and match(path.name))
     return sorted((path for path in found if path.is_dir()), key=lambda path: path.name)
 
 
 def search(root: Path, stop: str = "") -> Iterator[Path]:
-    """The folder and all below it, nearest first; does not look into folders whose name matches `stop`."""
+    """The folder and all below it, nearest first, without those whose name matches `stop`."""
     level, seen = [root], 0
     for _ in range(SEARCH_DEPTH + 1):
         below: list[Path] = []
@@ -100,7 +103,7 @@ def search(root: Path, stop: str = "") -> Iterator[Path]:
 
 
 def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
-    """Files whose whole name matches, keyed by the number in the pattern's first group, in ascending order.
+    """Files whose whole name matches, by the number in the pattern's first group, ascending.
 
     DatasetError if two files have the same number.
     """

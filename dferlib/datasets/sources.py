@@ -1,4 +1,4 @@
-"""Where the pixels of a frame store come from: a reader of real data or the procedural stand-in, seen as one thing."""
+"""Where the pixels of a frame store come from: files of real data or the procedural stand-in."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ from dferlib.datasets.manifest import (
     check_manifest,
     check_name,
     make_manifest,
+    manifest_digest,
 )
 from dferlib.datasets.scan import Clip, Scan
+from dferlib.runs import digest
 
 READERS = ("ckplus", "oulu")  # datasets whose files this version reads, one module each
 MIN_SUBJECTS = 10  # a fraction of a real dataset keeps at least so many, for ten folds
@@ -38,7 +40,7 @@ Make = Callable[[int], Produced]  # takes the size of the crops
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Clips that can be made: their manifest, what identifies them, and `job(rows)`, which makes some of them.
+    """Clips that can be made: manifest, what identifies them, and `job(rows)`, which makes some.
 
     `pixels` names the version of what makes the pixels; `inputs` is everything else that goes into
     a store's key.
@@ -93,14 +95,14 @@ def load_reader(dataset: str) -> ModuleType:
         raise DatasetError(f"{dataset!r} is made of procedural faces only; use source='synthetic'")
     if dataset not in READERS:
         raise DatasetError(
-            f"this version cannot read the files of {dataset!r} yet, only those of {', '.join(READERS)}; its "
-            "procedural stand-in is available with source='synthetic'"
+            f"this version has no reader for the files of {dataset!r} yet, only for "
+            f"{', '.join(READERS)}; its procedural stand-in is available with source='synthetic'"
         )
     return importlib.import_module(f"dferlib.datasets.{dataset}")
 
 
 def find_root(dataset: str, data_root: str | Path | None = None) -> Path:
-    """Folder to look for a real dataset in: `data_root` or $DFER_DATA, or the dataset's folder in it.
+    """Folder of a real dataset: `data_root` or $DFER_DATA, or the dataset's own folder in it.
 
     MissingDatasetError, with the expected tree and how to apply for access, if neither is set or
     there.
@@ -109,7 +111,8 @@ def find_root(dataset: str, data_root: str | Path | None = None) -> Path:
     chosen = str(data_root or os.environ.get("DFER_DATA", ""))
     if not chosen:
         raise MissingDatasetError(
-            f"no folder was given for {dataset!r}: set data_root or the environment variable DFER_DATA.\n"
+            f"no folder was given for {dataset!r}: set data_root or "
+            "the environment variable DFER_DATA.\n"
             f"{reader.HELP}"
         )
     root = Path(chosen).expanduser()
@@ -129,18 +132,21 @@ def _check_options(dataset: str, reader: ModuleType, options: Mapping[str, Any])
 
 
 def real_source(scan: Scan, fraction: float, options: Mapping[str, Any]) -> Source:
-    """Source of a dataset that was found on disk. A fraction keeps subjects spread evenly over their sorted ids."""
+    """Source of a dataset that was found on disk.
+
+    A fraction keeps subjects that are spread evenly over the sorted ids.
+    """
     clips = _take_fraction(scan.refuse_errors().clips, fraction)
     rows = [clip.row() for clip in clips]
     manifest = make_manifest(rows, scan.dataset, "real")
-    inputs = {"fraction": fraction, "options": dict(options), "clips": [c.inputs() for c in clips]}
+    inputs = {"files": digest([clip.inputs() for clip in clips])}
     return Source(
         scan.dataset,
         "real",
         check_manifest(manifest, DATASETS[scan.dataset]),
         DATASETS[scan.dataset],
         f"crop-{faces.CROP_VERSION}",
-        {**inputs, "manifest": manifest.to_csv(index=False)},
+        {**inputs, "options": dict(options), "manifest": manifest_digest(manifest)},
         lambda rows: partial(faces.read_clips, tuple(clips[row] for row in rows)),
     )
 
@@ -155,24 +161,23 @@ def _take_fraction(clips: Sequence[Clip], fraction: float) -> tuple[Clip, ...]:
 
 def synthetic_source(dataset: str, fraction: float, difficulty: Any) -> Source:
     """Source of a procedural stand-in."""
-    # torch is needed to render, not to read a store
-    from dferlib.synthface import FACE_VERSION
-
     plan = _plan(dataset, fraction, difficulty)
-    classes = tuple(plan.classes)
+    classes, fingerprint = tuple(plan.classes), plan.fingerprint()
+    manifest = check_manifest(plan.manifest, classes)
     return Source(
         dataset,
         "synthetic",
-        check_manifest(plan.manifest, classes),
+        manifest,
         classes,
-        f"face-{FACE_VERSION}-{plan.fingerprint()}",
-        {"fraction": fraction},
+        f"face-{digest(fingerprint)}",
+        {"plan": fingerprint, "manifest": manifest_digest(manifest)},
         lambda rows: partial(_render, dataset, fraction, difficulty, tuple(rows)),
     )
 
 
 @cache
 def _plan(dataset: str, fraction: float, difficulty: Any) -> Any:
+    # torch is needed to render, not to read real data
     from dferlib.datasets.standins import plan_standin
 
     return plan_standin(dataset, fraction=fraction, difficulty=difficulty)

@@ -1,4 +1,4 @@
-"""The frame store: a manifest and one memory-mapped array of aligned face crops, whatever the dataset looks like on disk.
+"""The frame store: a manifest and one memory-mapped array of aligned face crops.
 
     <cache>/stores/<dataset>-<source>-<size>px-<key>/
         manifest.csv       one row per clip, `MANIFEST_COLUMNS` frames.npy         uint8 (total
@@ -36,7 +36,7 @@ SIZES = (16, 1024)  # smallest and largest side of a crop, pixels
 
 @dataclass(frozen=True, eq=False)
 class FrameStore:
-    """An open frame store. Pickling one keeps its path only, so that it can be sent to other processes.
+    """An open frame store. Pickling keeps its path only, so it can be sent to other processes.
 
     `frames` is a read-only memory map, uint8 (total frames, size, size, 3), RGB. `truth` holds, for
     procedural faces, arrays aligned with it: "aus" (N, A, 2), "landmarks" (N, 68, 2) in pixels,
@@ -57,7 +57,7 @@ class FrameStore:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def manifest_hash(self) -> str:
-        """Hash of what a run sees of the data: clips, class order, crop size and version of the pixels.
+        """Hash of what a run sees of the data: clips, class order, crop size, pixel version.
 
         It does not change when a dataset is copied to another place.
         """
