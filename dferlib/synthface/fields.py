@@ -97,6 +97,39 @@ def blur(image: Tensor, radius: int, passes: int = 2) -> Tensor:
     return image[:, 0]
 
 
+def double(image: Tensor) -> Tensor:
+    """Double the size of images (B, C, H, W), bilinear between pixel middles.
+
+    Written out, because `interpolate` splits its loops by the number of threads, and the last bits
+    with them.
+    """
+
+    def stretch(before: Tensor, here: Tensor, after: Tensor, dim: int) -> Tensor:
+        pair = torch.stack([0.25 * before + 0.75 * here, 0.75 * here + 0.25 * after], dim + 1)
+        return pair.flatten(dim, dim + 1)
+
+    padded = F.pad(image, (0, 0, 1, 1), mode="replicate")
+    image = stretch(padded[:, :, :-2], image, padded[:, :, 2:], 2)
+    padded = F.pad(image, (1, 1, 0, 0), mode="replicate")
+    return stretch(padded[..., :-2], image, padded[..., 2:], 3)
+
+
+def halve(image: Tensor) -> Tensor:
+    """Average blocks of 2 x 2 pixels of images (B, C, H, W)."""
+    rows = image[:, :, ::2] + image[:, :, 1::2]
+    return (rows[..., ::2] + rows[..., 1::2]) / 4
+
+
+def fill_between(coarse: Tensor) -> Tensor:
+    """Refine maps (B, h, w) to (B, 2h - 1, 2w - 1) by putting means between neighbours."""
+    B, h, w = coarse.shape
+    rows = coarse.new_empty(B, 2 * h - 1, w)
+    rows[:, ::2], rows[:, 1::2] = coarse, (coarse[:, 1:] + coarse[:, :-1]) / 2
+    full = coarse.new_empty(B, 2 * h - 1, 2 * w - 1)
+    full[..., ::2], full[..., 1::2] = rows, (rows[..., 1:] + rows[..., :-1]) / 2
+    return full
+
+
 def _noise_layer(across: int, down: int, generator: torch.Generator) -> Tensor:
     knots = torch.randn(1, 1, down, across, generator=generator)
     knots = torch.cat([knots, knots[..., :1]], -1)  # the last knot equals the first: a tile

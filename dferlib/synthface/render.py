@@ -9,7 +9,7 @@ from torch import Tensor
 from dferlib.synthface.accessories import add_glasses, shoulders_layer
 from dferlib.synthface.action_units import ACTION_UNITS
 from dferlib.synthface.camera import Hits, Rays, cast_rays, march, meet_plane, project, rotation
-from dferlib.synthface.fields import mix, planes, power, smoothstep
+from dferlib.synthface.fields import double, halve, mix, planes, power, smoothstep
 from dferlib.synthface.hair import LONG_HAIR_Z, long_hair_layer
 from dferlib.synthface.head import Grid, make_grid, surface_point
 from dferlib.synthface.identity import Identity
@@ -33,15 +33,15 @@ class Quality:
     """How finely a frame is computed."""
 
     grid: tuple[int, int]  # rows and columns of the texture; odd
-    supersampling: int
+    supersample: bool  # compute twice as many pixels each way and average
     steps: int  # linear steps of the ray march
     refinements: int
 
 
 QUALITIES = {
-    "fast": Quality((113, 85), 1, 12, 3),
-    "standard": Quality((193, 137), 2, 14, 3),
-    "fine": Quality((353, 257), 2, 18, 4),
+    "fast": Quality((129, 97), True, 12, 3),
+    "standard": Quality((257, 185), True, 14, 3),
+    "fine": Quality((401, 289), True, 18, 4),
 }
 
 
@@ -104,7 +104,7 @@ def render(
     rays = cast_rays(camera, turn, size)
     hits = march(texture.radius, rays, setting.steps, setting.refinements)
     behind = _behind(from_display(background), identity, rays, light)
-    image = _look_up(texture.color, hits, behind, setting.supersampling)
+    image = _look_up(texture.color, hits, behind, setting.supersample)
     color, cover = shoulders_layer(identity, rays, light)
     neck = smoothstep(rays.world_x.abs() - 0.30 - 0.9 * (rays.world_y + 1.42), -0.05, 0.05)
     image = mix(image, color, (cover * neck)[:, None])
@@ -154,19 +154,15 @@ def _behind(background: Tensor, identity: Identity, rays: Rays, light: Light) ->
     return mix(background, color, cover[:, None])
 
 
-def _look_up(color: Tensor, hits: Hits, behind: Tensor, factor: int) -> Tensor:
+def _look_up(color: Tensor, hits: Hits, behind: Tensor, supersample: bool) -> Tensor:
     """Colour of every pixel: the texture where a ray hits it, supersampled, else `behind`."""
     grid = torch.stack([hits.u, hits.v], 1)
     cover = hits.covered.to(color.dtype)[:, None]
-    if factor > 1:
-        grid, cover, behind = (_enlarge(t, factor) for t in (grid, cover, behind))
+    if supersample:
+        grid, cover, behind = (double(t) for t in (grid, cover, behind))
     face = F.grid_sample(color, grid.permute(0, 2, 3, 1), align_corners=True, padding_mode="border")
     image = mix(behind, face, smoothstep(cover, 0.25, 0.75))
-    return F.avg_pool2d(image, factor) if factor > 1 else image
-
-
-def _enlarge(image: Tensor, factor: int) -> Tensor:
-    return F.interpolate(image, scale_factor=factor, mode="bilinear", align_corners=False)
+    return halve(image) if supersample else image
 
 
 def _landmarks(

@@ -7,7 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dferlib.synthface.camera import rotate
-from dferlib.synthface.fields import blur, dot, each, normalize, planes, rgb, smoothstep
+from dferlib.synthface.fields import (
+    blur,
+    dot,
+    each,
+    fill_between,
+    normalize,
+    planes,
+    rgb,
+    smoothstep,
+)
 from dferlib.synthface.head import Grid, surface_coordinates
 
 WRAP = (0.34, 0.20, 0.16)  # how far red, green and blue light creep round the skin's edge
@@ -109,8 +118,7 @@ def cast_shadow(radius: Tensor, grid: Grid, key: Tensor) -> Tensor:
         )[:, 0]
         depth = (relief - rho) / reach
         shadow = torch.maximum(shadow, ((depth - 0.10) / 0.40).clamp(0, 1))
-    size = (radius.shape[1], radius.shape[2])
-    return F.interpolate(shadow[:, None], size=size, mode="bilinear", align_corners=True)[:, 0]
+    return fill_between(shadow)
 
 
 def cavities(height: Tensor) -> Tensor:
