@@ -57,7 +57,7 @@ def env(rest: list[str]) -> None:
     STAMP.unlink(missing_ok=True)
     if not works(PYTHON, "-m", "pip", "--version"):
         make_venv()
-    print(f"Installing the packages of {LOCK.name} into {VENV} (about 5.5 GB with CUDA builds).")
+    print(f"Installing the packages of {LOCK.name} into {VENV} (about 6 GB with CUDA builds).")
     install = (PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-compile")
     locked = ("--require-hashes", "--no-deps", "--no-build-isolation")
     tools = VENV / "build-tools.txt"  # first, for one package that comes as source

@@ -293,12 +293,14 @@ def _check_predictions(predictions: pd.DataFrame, num_classes: int) -> None:
 
 
 def _metrics(predictions: pd.DataFrame, num_classes: int) -> list[dict[str, Any]]:
-    # WAR is accuracy; UAR the mean recall over all classes of the protocol, one without clips
-    # counting as 0.
+    from dferlib.metrics import (
+        uar,
+        war,
+    )  # brings scikit-learn, which reading results can do without
+
     rows = []
     for rule, part in predictions.groupby("select", sort=True):
-        correct = part["y_true"] == part["y_pred"]
-        recalls = correct.groupby(part["y_true"]).mean()
-        uar = float(recalls.sum() / num_classes)
-        rows.append({"select": rule, "n": len(part), "war": float(correct.mean()), "uar": uar})
+        true, predicted = part["y_true"], part["y_pred"]
+        scores = {"war": war(true, predicted), "uar": uar(true, predicted, num_classes)}
+        rows.append({"select": rule, "n": len(part)} | scores)
     return rows
