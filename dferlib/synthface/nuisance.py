@@ -100,7 +100,7 @@ def _occluder(
     happens, hand = chance(generator, difficulty.occlusion), chance(generator, 0.5)
     centre, speed = uniform(generator, -0.7, 0.7, 2), uniform(generator, -0.3, 0.3, 2)
     axes, angle = uniform(generator, 0.18, 0.43, 2), uniform(generator, 0, math.pi, 1)
-    color = uniform(generator, 0, 0.7, 3)
+    color = uniform(generator, 0.05, 0.6, 1) * uniform(generator, 0.8, 1.2, 3)
     start, length = number(generator, 0, 0.6), number(generator, 0.3, 1)
     t = torch.linspace(0, 1, n_frames)[:, None]
     there = ((t >= start) & (t <= start + length)).float() * happens
@@ -116,7 +116,7 @@ def draw_background(size: int, strength: float, key: tuple) -> Tensor:
     `strength` 0 is plain grey. The picture is the same at any size.
     """
     generator = stream(*key, "background")
-    level, tint = uniform(generator, 0.15, 0.7, 1), uniform(generator, -0.09, 0.09, 3)
+    level, tint = uniform(generator, 0.15, 0.7, 1), uniform(generator, -0.06, 0.06, 3)
     soft = _coarse(generator, 4, 4, size, "bicubic")
     blocks = _coarse(generator, 7, 5, size, "nearest") * number(generator)
     picture = ((level + tint)[:, None, None] + 0.5 * soft + 0.35 * blocks).clamp(0.02, 1)
@@ -125,7 +125,7 @@ def draw_background(size: int, strength: float, key: tuple) -> Tensor:
 
 def _coarse(generator: torch.Generator, rows: int, columns: int, size: int, mode: str) -> Tensor:
     grey = uniform(generator, -0.35, 0.35, 1, 1, rows, columns)
-    color = uniform(generator, -0.15, 0.15, 1, 3, rows, columns)
+    color = uniform(generator, -0.1, 0.1, 1, 3, rows, columns)
     smooth = {"align_corners": False} if mode == "bicubic" else {}
     return F.interpolate(grey + color, size=(size, size), mode=mode, **smooth)[0]
 
