@@ -138,10 +138,10 @@ def _mouth_corners(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
     au12, au14 = au.side(12), au.side(14)
     out = 0.072 * au12 + 0.075 * au.side(20) + 0.034 * au14 + 0.012 * au.side(10)
     pulled_in = 0.085 * au.side(18) + 0.022 * au.side(23) + 0.015 * au.side(24)
-    pulled_in = pulled_in + 0.024 * au.side(26) + 0.040 * au.side(27) + 0.008 * au.side(17)
-    up = 0.098 * au12 + 0.048 * au14 * (1 - 0.5 * au12.clamp(0, 1)) + 0.012 * au.side(9)
+    pulled_in = pulled_in + 0.036 * au.side(26) + 0.050 * au.side(27) + 0.008 * au.side(17)
+    up = 0.098 * au12 + 0.060 * au14 * (1 - 0.5 * au12.clamp(0, 1)) + 0.012 * au.side(9)
     down = 0.078 * au.side(15) + 0.012 * au.side(20) + 0.022 * au.side(17)
-    down = down + 0.018 * au.side(26) + 0.055 * au.side(27) + 0.014 * au.side(16)
+    down = down + 0.045 * au.side(26) + 0.095 * au.side(27) + 0.014 * au.side(16)
     dimple = 0.65 * au12 + 1.25 * au14 + 0.6 * au.side(20) + 0.7 * au.side(15)
     return {
         "corner_x": identity.mouth_half_width[:, None] + _halves(identity, 3) + out - pulled_in,
@@ -152,10 +152,16 @@ def _mouth_corners(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
 
 def _lips(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
     m = au.mean
-    parted = (m(25) + m(26) + m(27) + 0.8 * m(10) + 0.8 * m(16)).clamp(0, 1)
-    upper = 0.010 * m(25) + 0.050 * m(10) + 0.030 * m(12) * m(25) + 0.020 * m(9) * m(10)
+    parted = (m(25) + m(26) + m(27) + 0.5 * m(10) + 0.8 * m(16)).clamp(0, 1)
+    upper = (
+        0.010 * m(25)
+        + 0.024 * m(10)
+        + 0.030 * m(10) * m(25)
+        + 0.030 * m(12) * m(25)
+        + 0.020 * m(9) * m(10)
+    )
     upper = upper + 0.024 * m(27) + 0.012 * m(16) * m(25)
-    lower = 0.026 * m(25) + 0.055 * m(16) + 0.100 * m(26) + 0.245 * m(27) + 0.014 * m(10)
+    lower = 0.026 * m(25) + 0.055 * m(16) + 0.118 * m(26) + 0.245 * m(27) + 0.014 * m(10)
     lower = lower + 0.028 * m(12) * m(25) + 0.026 * m(20) * m(25) - 0.010 * m(17)
     pressed = 0.52 * m(23) + 0.58 * m(24) + 0.22 * m(20) + 0.25 * m(12) + 0.12 * m(27)
     pressed = pressed.clamp(0, 0.8)
@@ -164,14 +170,14 @@ def _lips(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
     stretched = m(20).clamp(0, 1)
     opening_power = 0.62 - 0.14 * round_mouth - 0.20 * stretched * (1 - round_mouth)
     return {
-        "middle_lift": 0.042 * m(17) * (1 - 0.3 * m(26)),
+        "middle_lift": 0.042 * m(17) * (1 - 0.3 * m(26)) + 0.030 * m(10),
         "upper_opening": upper * parted * (1 - 0.9 * m(24)).clamp_min(0),
         "lower_opening": lower.clamp_min(0) * parted,
         "opening_power": opening_power,
         "upper_square": 0.5 * m(10),
         "upper_lip": identity.upper_lip * (1 - pressed - 0.10 * m(10) + 0.25 * m(18)),
         "lower_lip": identity.lower_lip * (lower_share + 0.25 * m(18)),
-        "jaw_drop": (0.115 * m(26) + 0.26 * m(27) - 0.02 * m(17)).clamp(-0.02, 0.32),
+        "jaw_drop": (0.125 * m(26) + 0.26 * m(27) - 0.02 * m(17)).clamp(-0.02, 0.32),
     }
 
 

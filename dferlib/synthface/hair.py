@@ -52,6 +52,9 @@ def build_hair(base: HeadBase, grid: Grid, identity: Identity) -> Hair:
     cover = smoothstep(above + 0.035 * strands + 0.03 * locks, -0.02, 0.04)
     cover = cover * each(1 - identity.bald) * (1 - uncovered)
     volume = each(identity.hair_volume) * smoothstep(above, -0.02, 0.34)
+    # Over and before the ears it lies close, unless it is long.
+    beside = smoothstep(grid.angle.abs(), 0.9, 1.2) * (1 - smoothstep(base.face_y, 0.05, 0.60))
+    volume = volume * (1 - 0.75 * beside * each(1 - identity.long_hair))
     height = volume * (1 + 0.25 * locks) + 0.016 + (0.016 + 0.02 * curl) * strands
     return Hair(cover, height, ear, ear_shade, 0.38 * strands + 0.22 * locks)
 
@@ -67,7 +70,7 @@ def _ears(base: HeadBase, grid: Grid, identity: Identity) -> tuple[Tensor, Tenso
     flap = smoothstep(lean, -0.26, 0.06) * smoothstep(0.24 - lean, 0, 0.14)
     area = flap * outline
     hollow = bump(lean + 0.05, 0.10) * bump(y + 0.05, 0.52)
-    relief = (0.085 + 0.075 * size) * area - 0.045 * hollow
+    relief = (0.115 + 0.085 * size) * area - 0.055 * hollow
     shade = 1 - 0.42 * hollow - 0.15 * bump(lean + 0.20, 0.05) * outline
     return relief, shade, smoothstep(area, 0.15, 0.5)
 
@@ -75,7 +78,7 @@ def _ears(base: HeadBase, grid: Grid, identity: Identity) -> tuple[Tensor, Tenso
 def _hairline(base: HeadBase, grid: Grid, identity: Identity) -> Tensor:
     """Height (B, 1, W) above which hair grows, by angle."""
     angle = grid.angle.abs()
-    temple, side = smoothstep(angle, 0.78, 1.12), smoothstep(angle, 1.02, 1.24)
+    temple, side = smoothstep(angle, 0.74, 1.12), smoothstep(angle, 1.02, 1.32)
     back = smoothstep(angle, 1.75, 2.0)
     x = base.x[:, base.x.shape[1] // 4]  # the shape is taken from one row of the forehead
     recede = 0.06 * identity.age * identity.male * (1 - identity.bangs)
@@ -83,7 +86,7 @@ def _hairline(base: HeadBase, grid: Grid, identity: Identity) -> Tensor:
     line = line + 0.25 * identity.hair_side[:, None] * x - 0.62 * temple
     line = mix(line, identity.sideburn_y[:, None], side)
     line = mix(line, torch.full_like(line, -0.6), back)
-    bangs = 0.20 * identity.bangs[:, None] * (1 - 0.5 * smoothstep(angle, 0.5, 0.9))
+    bangs = 0.14 * identity.bangs[:, None] * (1 - 0.5 * smoothstep(angle, 0.5, 0.9))
     return (line - bangs)[:, None]
 
 

@@ -176,9 +176,10 @@ def build_head(identity: Identity, jaw_drop: Tensor, grid: Grid) -> HeadBase:
     face = _ellipse_radius(grid, width, middle, depth)
     face = face * smoothstep(unstretch_jaw(face_y, jaw_drop[:, None]), -1.11, -1.03)[..., None]
 
-    neck_width = (0.405 + 0.085 * identity.male)[:, None] + 0.30 * smoothstep(-grid.y, 1.40, 1.9)
+    neck_width = (0.395 + 0.080 * identity.male)[:, None] + 0.30 * smoothstep(-grid.y, 1.25, 1.9)
     neck = _ellipse_radius(grid, neck_width, torch.full_like(neck_width, NECK_Z), 0.92 * neck_width)
-    neck = neck * smoothstep(-grid.y, 0.55, 0.75)[:, None] + 0.02
+    # The neck grows out of the skull from inside, or its rim shows behind the jaw.
+    neck = neck * smoothstep(-grid.y, 0.0, 0.55)[:, None] + 0.02
 
     share = (0.5 + 0.5 * (face - neck) / NECK_BLEND).clamp(0, 1)
     radius = neck + (face - neck) * share + NECK_BLEND * share * (1 - share)

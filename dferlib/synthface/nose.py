@@ -56,12 +56,13 @@ def build_nose(window: Window, identity: Identity, curves: Curves) -> Nose:
 
 
 def _bridge(identity: Identity, x: Tensor, down: Tensor, below: Tensor, width: Tensor) -> Tensor:
-    bridge = 0.30 * each(identity.nose_bridge)
-    # The line from root to tip flattens towards the tip, or the profile ends in a beak.
-    rise = down * down * (1.45 - 0.45 * down * down)
-    profile = each(identity.nose_height) * (bridge * down + (1 - bridge) * rise)
+    # Both lines run flat into the tip, or the profile ends in a beak.
+    rise = (down / 0.92).clamp(0, 1)
+    share = 0.35 * each(identity.nose_bridge)
+    line = share * torch.sin(0.5 * math.pi * rise) + (1 - share) * rise * rise * (2 - rise)
+    profile = each(identity.nose_height) * line
     profile = profile + each(identity.nose_hump) * bump(down - 0.42, 0.22)
-    underside = smoothstep(below, -0.125, 0.02)
+    underside = smoothstep(below, -0.130, -0.005)
     half_width = mix(torch.full_like(down, 0.062), torch.full_like(down, 0.100), down)
     ridge = 1 / (1 + power(x / (half_width * power(width, 0.6)), 2.6))
     return profile * underside * ridge * smoothstep(0.36 - x, 0, 0.2)

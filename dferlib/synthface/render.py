@@ -9,7 +9,7 @@ from torch import Tensor
 from dferlib.synthface.accessories import add_glasses, shoulders_layer
 from dferlib.synthface.action_units import ACTION_UNITS
 from dferlib.synthface.camera import Hits, Rays, cast_rays, march, meet_plane, project, rotation
-from dferlib.synthface.fields import double, halve, mix, planes, power, smoothstep
+from dferlib.synthface.fields import blur, double, halve, mix, planes, power, smoothstep
 from dferlib.synthface.hair import LONG_HAIR_Z, long_hair_layer
 from dferlib.synthface.head import Grid, make_grid, surface_point
 from dferlib.synthface.identity import Identity
@@ -24,7 +24,7 @@ DEFAULT_BACKGROUND = 0.5
 GAMMA = 1.35
 SHOULDER = 0.12  # how strongly bright light is compressed
 MASK_GRID = (65, 49)
-MASK_NOTICE, MASK_FULL = 0.02, 0.14  # change of colour that starts to count, and that counts fully
+MASK_NOTICE, MASK_FULL = 0.02, 0.10  # change of colour that starts to count, and that counts fully
 RELIEF_TO_COLOR = 2.5  # a shift of the surface by .04 counts as a change of colour by .1
 
 
@@ -200,6 +200,7 @@ def _mask(identity: Identity, aus: Tensor, gaze: Tensor, hits: Hits) -> Tensor:
     rest = build_texture(identity, torch.zeros_like(aus), gaze, light, grid)
     color = (active.color - rest.color).abs().amax(1)
     change = color + RELIEF_TO_COLOR * (active.radius - rest.radius).abs() * grid.stretch
+    change = blur(change, 1)
     change = ((change - MASK_NOTICE) / (MASK_FULL - MASK_NOTICE)).clamp(0, 1)
     uv = torch.stack([hits.u, hits.v], -1)
     seen = F.grid_sample(change[:, None], uv, align_corners=True, padding_mode="border")[:, 0]
