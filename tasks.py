@@ -76,7 +76,7 @@ def run(rest: list[str]) -> None:
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     chosen = parser.parse_args(rest)
     env([])
-    given = {"dataset": "oulu", "source": "synthetic", "preset": "quick"} | dict(chosen.p)
+    given = {"dataset": "oulu", "source": "synthetic", "preset": "quick", **dict(chosen.p)}
     output = ROOT / "out" / f"{chosen.notebook}-{given['dataset']}.ipynb"
     notebook = ROOT / "notebooks" / f"{chosen.notebook}.ipynb"
     options = [part for name, value in given.items() for part in ("-p", name, value)]
@@ -202,7 +202,7 @@ def call(*command: str | Path, extra: dict[str, str] | None = None) -> None:
     away = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PYTHONHOME", "PYTHONPATH", "MPLBACKEND")
     kept = {name: value for name, value in os.environ.items() if name not in away}
     words = [str(word) for word in command]
-    subprocess.run(words, check=True, cwd=ROOT, env=kept | (extra or {}))
+    subprocess.run(words, check=True, cwd=ROOT, env={**kept, **(extra or {})})
 
 
 def say(message: str, code: int = 2) -> int:

@@ -42,6 +42,8 @@ class Record:
         self.bar = ""  # last text of a progress bar in the notebook
 
     def save(self, node: nbformat.NotebookNode, path: Path | None = None) -> None:
+        """Write the notebook as it stands, by default as the partial one."""
+        node.metadata.setdefault("dferlib", {"status": "running"})
         text = nbformat.writes(_presentable(node, self.name, self.target.name))
         write_atomic(path or self.partial, lambda file: file.write(text + "\n"), mode="w")
         self.saved = time.monotonic()
@@ -55,10 +57,12 @@ class Record:
         self.place = f"cell {index + 1}/{len(self.node.cells)}{heading}"
 
     def cell_done(self) -> None:
+        """Say that a code cell is done, and how long it took."""
         if self.node and self.node.cells[self.index].cell_type == "code":
             self.say(f"[{_clock(self.begun)}] {self.place}: {_clock(self.started)}")
 
     def beat(self) -> None:
+        """Say that a long cell is still running, with the state of its progress bar."""
         if self.index >= 0:
             bar = f" {self.bar}" if self.bar else ""
             self.say(f"[{_clock(self.begun)}] {self.place}: running {_clock(self.started)}{bar}")
@@ -84,6 +88,7 @@ class Record:
             self.save(node)
 
     def reason(self, error: Exception) -> str:
+        """Word what went wrong, where, and how to go on."""
         if isinstance(error, PapermillExecutionError):
             what = f"{error.ename}: {error.evalue}"
         else:
@@ -95,6 +100,7 @@ class Record:
         )
 
     def finish(self) -> None:
+        """Put the executed notebook under its name and take the partial one away."""
         self.node.metadata["dferlib"] = {"status": "finished"}
         self.save(self.node, self.target)
         self.partial.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ kept as `<output>.partial.ipynb` with the reason.
 import argparse
 import ast
 import difflib
+import logging
 import signal
 import sys
 import threading
@@ -173,6 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         _to_stderr(str(error))
         return 1
     except KeyboardInterrupt:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # would tell of the cut-off cell
         _to_stderr("stopped; start the same command again to go on")
         return 130
     return 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -295,22 +296,50 @@ def test_a_cell_that_takes_too_long_or_prints_too_much(tmp_path):
     assert "characters left out" in partial.read_text()
 
 
+CHILD = (
+    "import pathlib, subprocess, time\n"
+    "worker = subprocess.Popen(['sleep', '300'])\n"
+    "pathlib.Path('pid').write_text(str(worker.pid))\n"
+)
+posix = pytest.mark.skipif(os.name == "nt", reason="process groups are a POSIX matter")
+
+
 @pytest.mark.notebook
-@pytest.mark.skipif(os.name == "nt", reason="process groups are a POSIX matter")
+@posix
 def test_no_child_of_a_killed_kernel_lives_on(tmp_path):
-    child = (
-        "import subprocess, pathlib\n"
-        f"worker = subprocess.Popen(['sleep', '300'])\n"
-        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(worker.pid))\n{DIE}"
-    )
+    source = make_notebook(tmp_path / "n.ipynb", CHILD + DIE, END)
     with pytest.raises(NotebookError, match="DeadKernelError"):
-        run(make_notebook(tmp_path / "n.ipynb", child, END), tmp_path / "out.ipynb")
-    pid = int((tmp_path / "pid").read_text())
-    for _ in range(50):
-        if not _alive(pid):
-            break
+        run(source, tmp_path / "out.ipynb", cwd=tmp_path)
+    assert _dies(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.notebook
+@posix
+def test_a_terminated_run_stops_at_once_and_keeps_what_it_has(tmp_path):
+    source = make_notebook(tmp_path / "n.ipynb", CHILD + "time.sleep(300)", END)
+    command = [sys.executable, "-m", "dferlib.notebook", str(source), "out.ipynb"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    _until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), seconds=60)
+    process.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert time.monotonic() - started < 15
+    assert error.endswith("stopped; start the same command again to go on\n")
+    assert load(tmp_path / "out.partial.ipynb")["metadata"]["dferlib"]["status"] == "failed"
+    assert not (tmp_path / "out.ipynb").exists()
+    assert _dies(int((tmp_path / "pid").read_text()))
+
+
+def _until(holds, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
         time.sleep(0.1)
-    assert not _alive(pid)
+    return bool(holds())
+
+
+def _dies(pid: int) -> bool:
+    return _until(lambda: not _alive(pid), seconds=10)
 
 
 def _alive(pid: int) -> bool:
