@@ -1,0 +1,78 @@
+"""ResNet-18 without its classifier, at any width and up to any stage, from torchvision's blocks.
+
+He, Zhang, Ren, Sun: "Deep residual learning for image recognition", CVPR 2016. torchvision builds
+one width only. Parameter names are torchvision's, so its weights load.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights
+from torchvision.models.resnet import BasicBlock
+
+from dferlib.models._build import initialise, refuse_scaled, scaler
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+class ResNet18(nn.Sequential):
+    """Maps (N, channels, h, w) of images (N, 3, H, W); h is H / 32, rounded up, after layer4."""
+
+    def __init__(self, width: float = 1.0, last: str = "layer4") -> None:
+        if last not in STAGES:
+            raise ValueError(f"stage is {last!r}; valid: {', '.join(STAGES)}")
+        scale = scaler(width)
+        inputs = scale(64)
+        layers = OrderedDict(
+            conv1=nn.Conv2d(3, inputs, 7, stride=2, padding=3, bias=False),
+            bn1=nn.BatchNorm2d(inputs),
+            relu=nn.ReLU(inplace=True),
+            maxpool=nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        for index, name in enumerate(STAGES[: STAGES.index(last) + 1]):
+            outputs = scale(64 * 2**index)
+            layers[name] = _stage(inputs, outputs, stride=1 if index == 0 else 2)
+            inputs = outputs
+        super().__init__(layers)
+        self.channels = inputs
+        self.stride = 4 * 2 ** STAGES.index(last)
+        initialise(self)
+
+    @property
+    def last_stage(self) -> nn.Module:
+        """The stage whose output this is."""
+        return self[-1]
+
+
+class Pooled(nn.Module):
+    """A backbone and the mean over its grid: vectors (N, channels) of images (N, 3, H, W)."""
+
+    def __init__(self, maps: nn.Module) -> None:
+        super().__init__()
+        self.maps = maps
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (N, channels)."""
+        return self.maps(images).mean((2, 3))
+
+
+def imagenet_resnet18(prefix: str, width: float) -> dict[str, Tensor]:
+    """Return torchvision's ImageNet weights under `prefix`, without the classifier.
+
+    torchvision downloads them once. ValueError for a width other than 1.
+    """
+    refuse_scaled("torchvision's ResNet-18 weights", width)
+    state = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    return {prefix + name: value for name, value in state.items() if not name.startswith("fc.")}
+
+
+def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    shortcut = None
+    if stride != 1 or inputs != outputs:
+        conv = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
+        shortcut = nn.Sequential(conv, nn.BatchNorm2d(outputs))
+    return nn.Sequential(
+        BasicBlock(inputs, outputs, stride, shortcut), BasicBlock(outputs, outputs)
+    )

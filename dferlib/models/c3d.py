@@ -1,0 +1,92 @@
+"""C3D: eight 3x3x3 convolutions and three fully connected layers on a clip of 16 frames.
+
+D. Tran, L. Bourdev, R. Fergus, L. Torresani, M. Paluri: "Learning spatiotemporal features with 3D
+convolutional networks", ICCV 2015.
+
+| meaning                             | argument  | default |
+|-------------------------------------|-----------|---------|
+| scales all channels and FC layers   | `width`   | 1.0     |
+| dropout after fc6 and fc7           | `dropout` | 0.5     |
+
+16 frames of 112 px leave 512 maps of 1x4x4 for fc6: 78,029,959 parameters for 7 classes, most of
+them in fc6 and fc7, and 77.1 GFLOPs (2 a MAC). On DFEW 42.74/53.54 (UAR/WAR).
+
+The published network reads no other clip. Here other lengths and sizes are allowed: time is halved
+rounding up, and what is left is averaged or repeated to 1x4x4, which changes nothing for 16 frames
+of 112 px. There is no batch norm, so training from random weights is slow to start.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dferlib.models._build import initialise, scaler
+from dferlib.models._frames import check_clip, refuse_lengths
+
+GRID = (1, 4, 4)  # what fc6 reads
+
+
+def build(num_classes: int, *, width: float = 1.0, dropout: float = 0.5) -> C3D:
+    """Build C3D; see the table at the top of this file."""
+    return initialise(C3D(num_classes, width, dropout))
+
+
+class C3D(nn.Module):
+    """The network of the paper's Fig. 3; see the top of this file."""
+
+    def __init__(self, num_classes: int, width: float, dropout: float) -> None:
+        super().__init__()
+        scale = scaler(width)
+        c1, c2, c3, c4, wide = (scale(channels) for channels in (64, 128, 256, 512, 4096))
+        self.conv1 = _group(3, c1)
+        self.pool1 = nn.MaxPool3d((1, 2, 2))
+        self.conv2 = _group(c1, c2)
+        self.conv3 = _group(c2, c3, c3)
+        self.conv4 = _group(c3, c4, c4)
+        self.conv5 = _group(c4, c4, c4)
+        self.pool = _halve()
+        self.pool5 = _halve(padding=1)
+        self.fc6 = nn.Sequential(nn.Linear(16 * c4, wide), nn.ReLU(), nn.Dropout(dropout))
+        self.fc7 = nn.Sequential(nn.Linear(wide, wide), nn.ReLU())
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(wide, num_classes))
+        self.num_features = wide
+        self.record_attention = False  # part of the interface; there is no attention here
+        self.attention: dict[str, Tensor] = {}
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The last convolutions, before the last pooling."""
+        return self.conv5
+
+    def forward_features(self, clip: Tensor) -> Tensor:
+        """Return the output of fc7 (B, 4096 x width) for clips (B, 3, T, H, W)."""
+        check_clip(clip)
+        x = self.pool1(self.conv1(clip))
+        for group in (self.conv2, self.conv3, self.conv4):
+            x = self.pool(group(x))
+        x = self.pool5(self.conv5(x))
+        if x.shape[2:] != GRID:
+            x = F.adaptive_avg_pool3d(x, GRID)
+        return self.fc7(self.fc6(x.flatten(1)))
+
+    def forward(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return logits (B, num_classes); ValueError if lengths are given."""
+        refuse_lengths(self, lengths)
+        return self.head(self.forward_features(clip))
+
+
+def _group(inputs: int, *outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in outputs:
+        layers += [nn.Conv3d(inputs, channels, 3, padding=1), nn.ReLU(inplace=True)]
+        inputs = channels
+    return nn.Sequential(*layers)
+
+
+def _halve(padding: int = 0) -> nn.Sequential:
+    """Max pooling by 2 in time, rounding up, and in space, rounding down."""
+    return nn.Sequential(
+        nn.MaxPool3d((2, 1, 1), ceil_mode=True),
+        nn.MaxPool3d((1, 2, 2), padding=(0, padding, padding)),
+    )
