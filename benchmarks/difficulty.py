@@ -100,7 +100,7 @@ def test_accuracy(
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     setting = Training()
-    x, y = make_input(torch.from_numpy(images), name), torch.from_numpy(labels)
+    x, y = make_input(torch.tensor(images), name), torch.tensor(labels)
     train, held = torch.from_numpy(np.flatnonzero(~test)), torch.from_numpy(np.flatnonzero(test))
     net = small_network(x.shape[1], int(y.max()) + 1, setting.dropout)
     optimizer = torch.optim.AdamW(net.parameters(), setting.lr, weight_decay=setting.weight_decay)

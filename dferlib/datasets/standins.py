@@ -20,7 +20,7 @@ Nobody of the pre-training set is in any stand-in, and no two stand-ins share a 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -28,7 +28,13 @@ import pandas as pd
 import torch
 
 from dferlib.datasets import rosters
-from dferlib.datasets.manifest import DATASETS, PRETRAINING, DatasetError, make_manifest
+from dferlib.datasets.manifest import (
+    DATASETS,
+    PRETRAINING,
+    DatasetError,
+    make_manifest,
+    manifest_digest,
+)
 from dferlib.synthface import EXPRESSIONS, FACE_VERSION, Identity, sample_identities
 from dferlib.synthface.courses import onset_and_apex
 from dferlib.synthface.difficulty import Difficulty, find_difficulty
@@ -43,6 +49,7 @@ from dferlib.synthface.scene import (
 MOST_FRAMES = 105  # of a clip; see the module
 MIN_SUBJECTS = 10  # a fraction of a laboratory set keeps at least so many, for ten folds
 STRANGERS = 500_000  # added to a stand-in's seed: faces in irrelevant frames
+NUM_STRANGERS = 16
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ STANDINS: dict[str, StandIn] = {
         roster=rosters.ckplus_roster,
         course="neutral_to_peak",
         lengths=Lengths(10, 17, 60, 0.35),
-        difficulty="easy",
+        difficulty="middle",
         fps=30.0,
     ),
     "oulu": StandIn(
@@ -185,6 +192,7 @@ class StandInPlan:
             "difficulty": asdict(self.difficulty),
             "face_version": FACE_VERSION,
             "sequence_version": SEQUENCE_VERSION,
+            "clips": manifest_digest(self.manifest),
         }
 
     def scene(self, row: int) -> Scene:
@@ -200,15 +208,9 @@ class StandInPlan:
             self.difficulty,
             (self.name, seed, clip["clip_id"]),
             (self.name, seed, clip["subject"]),
-            self._people(int(self.faces[row])),
+            _people(seed, int(self.faces[row])),
             float(clip["fps"]),
         )
-
-    def _people(self, face: int) -> Identity:
-        """The subject and a stranger."""
-        subject = sample_identities(1, self.spec.seed, start=face)
-        stranger = sample_identities(1, self.spec.seed + STRANGERS, start=face)
-        return join_identities([subject, stranger])
 
     def render_clips(
         self,
@@ -223,6 +225,18 @@ class StandInPlan:
         100 pixels and "standard" from there on, unless it is given.
         """
         return film([self.scene(row) for row in rows], size, device, quality)
+
+
+@lru_cache(maxsize=32)  # a subject's clips follow each other
+def _people(seed: int, face: int) -> Identity:
+    """The subject with this number, and the stranger who may show up in its clips."""
+    stranger = _strangers(seed).take(torch.tensor([face % NUM_STRANGERS]))
+    return join_identities([sample_identities(1, seed, start=face), stranger])
+
+
+@lru_cache(maxsize=len(STANDINS))
+def _strangers(seed: int) -> Identity:
+    return sample_identities(NUM_STRANGERS, seed + STRANGERS)
 
 
 def plan_standin(
