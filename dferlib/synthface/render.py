@@ -24,7 +24,8 @@ DEFAULT_BACKGROUND = 0.5
 GAMMA = 1.35
 SHOULDER = 0.12  # how strongly bright light is compressed
 MASK_GRID = (65, 49)
-MASK_NOTICE, MASK_FULL = 0.02, 0.10  # change of colour that starts to count, and that counts fully
+MASK_NOTICE, MASK_FULL = 0.03, 0.12  # relative change of colour that starts to count, and fully
+MASK_DARK = 0.15  # brightness below which changes are no longer scaled up
 RELIEF_TO_COLOR = 2.5  # a shift of the surface by .04 counts as a change of colour by .1
 
 
@@ -198,7 +199,9 @@ def _mask(identity: Identity, aus: Tensor, gaze: Tensor, hits: Hits) -> Tensor:
     light = turn_light(default_light(batch, aus.device), frontal)
     active = build_texture(identity, aus, gaze, light, grid)
     rest = build_texture(identity, torch.zeros_like(aus), gaze, light, grid)
-    color = (active.color - rest.color).abs().amax(1)
+    # Relative to the brightness, or dark skin would seem to move less.
+    brightness = torch.maximum(active.color, rest.color).amax(1)
+    color = (active.color - rest.color).abs().amax(1) / (MASK_DARK + brightness)
     change = color + RELIEF_TO_COLOR * (active.radius - rest.radius).abs() * grid.stretch
     change = blur(change, 1)
     change = ((change - MASK_NOTICE) / (MASK_FULL - MASK_NOTICE)).clamp(0, 1)
