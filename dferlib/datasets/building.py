@@ -33,6 +33,8 @@ from dferlib.datasets.sources import Make, Source
 
 STORE_VERSION = 1  # raise when the layout of a store or of its jobs changes
 MANIFEST_FILE, RECORD_FILE, JOURNAL_FILE = "manifest.csv", "store.json", "journal.jsonl"
+PARTIAL = ".partial"
+STALE_SECONDS = 7 * 24 * 3600  # builds that were killed so long ago are not taken up again
 FRAMES_PER_JOB = 64
 FRAMES_PER_WORKER = 160  # starting a process costs as much as about this many frames
 IDLE_SECONDS = 10  # worker processes give their memory back so long after the build
@@ -57,9 +59,10 @@ def build_store(
     StoreError naming the path if the disk is full or cannot be written; any failure removes what
     was begun. A killed or interrupted build is resumed by the next one.
     """
-    partial = path.with_name(f"{path.name}.partial")
+    partial = path.with_name(f"{path.name}{PARTIAL}")
     jobs = _jobs(what)
     total = jobs[-1].stop
+    _remove_stale(path.parent)
     try:
         notes = _fill(partial, jobs, size, workers, progress, f"{what.dataset} faces")
         _finish(what, partial, path, size, notes)
@@ -74,6 +77,13 @@ def build_store(
     except Exception:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _remove_stale(folder: Path) -> None:
+    for partial in folder.glob(f"*{PARTIAL}"):
+        with suppress(OSError):
+            if time.time() - (partial / JOURNAL_FILE).stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(partial)
 
 
 def _jobs(what: Source) -> list[Job]:

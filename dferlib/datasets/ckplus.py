@@ -127,7 +127,8 @@ def _find_parts(root: Path) -> dict[str, Path]:
         begun = parts or any(
             word in path.name.lower() for path in root.iterdir() for word in ARCHIVE_WORDS
         )
-        found = f"found {', '.join(parts)}, but " if parts else ""
+        there = ", ".join(kind for kind in KINDS if kind in parts)
+        found = f"found {there}, but " if parts else ""
         raise (DatasetError if begun else MissingDatasetError)(
             f"CK+ is not complete: {found}no {' and no '.join(missing)} below {root}. "
             f"{describe_content(root)}.\n{HELP}"

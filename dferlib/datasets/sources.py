@@ -74,10 +74,10 @@ def find_source(
     if not 0 < fraction <= 1:
         raise DatasetError(f"fraction is {fraction!r}, allowed are numbers above 0 and up to 1")
     options = dict(options or {})
+    _check_options(dataset, source, options)
     if source == "synthetic" or (source == "auto" and dataset not in READERS):
         return synthetic_source(dataset, fraction, difficulty)
     reader = load_reader(dataset)
-    _check_options(dataset, reader, options)
     try:
         return real_source(reader.scan(find_root(dataset, data_root), **options), fraction, options)
     except MissingDatasetError as error:
@@ -124,11 +124,15 @@ def find_root(dataset: str, data_root: str | Path | None = None) -> Path:
     return below[0] if below else root
 
 
-def _check_options(dataset: str, reader: ModuleType, options: Mapping[str, Any]) -> None:
-    allowed = list(inspect.signature(reader.scan).parameters)[1:]
+def _check_options(dataset: str, source: str, options: Mapping[str, Any]) -> None:
+    allowed: list[str] = []
+    if source != "synthetic" and dataset in READERS:
+        allowed = list(inspect.signature(load_reader(dataset).scan).parameters)[1:]
     unknown = sorted(set(options) - set(allowed))
     if unknown:
-        raise DatasetError(f"unknown options {unknown} for {dataset!r}; it takes {allowed}")
+        raise DatasetError(
+            f"unknown options {unknown} for {dataset!r} with source={source!r}; it takes {allowed}"
+        )
 
 
 def real_source(scan: Scan, fraction: float, options: Mapping[str, Any]) -> Source:

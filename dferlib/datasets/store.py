@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,9 +110,18 @@ def open_store(
     what = find_source(dataset, source, data_root, fraction, difficulty, options)
     folder = Path(cache_dir).expanduser() if cache_dir else cache_folder()
     path = folder.absolute() / "stores" / store_name(what, size)
-    if not path.is_dir():
-        _build_once(what, path, size, workers, progress)
-    return load_store(path, verify=verify)
+    if path.is_dir():
+        return load_store(path, verify=verify)
+    _build_once(what, path, size, workers, progress)
+    store = load_store(path, verify=verify)
+    if store.notes:
+        clip, note = next(iter(store.notes.items()))
+        warnings.warn(
+            f"{len(store.notes)} of {len(store.manifest)} clips are in the store but not as they "
+            f"should be, for example {clip}: {note}. All are in its `notes`",
+            stacklevel=2,
+        )
+    return store
 
 
 def store_name(what: Source, size: int) -> str:

@@ -1,0 +1,63 @@
+"""What all tests share: a cache of their own, no data of the user, small trees of two datasets."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+# before anything imports torch or matplotlib
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["MPLBACKEND"] = "Agg"
+os.environ.pop("DFER_DATA", None)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory, worker_id) -> Path:
+    """A folder that lasts for the session, common to the processes of a parallel one."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def worker_id(request) -> str:
+    """Name of this process in a parallel session; `master` if there is only one."""
+    return getattr(request.config, "workerinput", {}).get("workerid", "master")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(shared_folder):
+    """Stores and weights of the tests go here, and not into the user's cache."""
+    os.environ["DFER_CACHE"] = str(shared_folder / "cache")
+    return Path(os.environ["DFER_CACHE"])
+
+
+def _write_once(folder: Path, write) -> Path:
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            partial = folder.with_name(f"{folder.name}-partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            write(partial)
+            partial.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ckplus_tree(shared_folder) -> Path:
+    """CK+ in its flat layout, four labelled subjects and one other. Copy it before changing it."""
+    from dferlib.datasets.fixtures import write_ckplus
+
+    return _write_once(shared_folder / "ckplus", lambda path: write_ckplus(path, subjects=4))
+
+
+@pytest.fixture(scope="session")
+def oulu_tree(shared_folder) -> Path:
+    """Oulu-CASIA in its nested layout: two subjects. Copy it before changing it."""
+    from dferlib.datasets.fixtures import write_oulu
+
+    return _write_once(
+        shared_folder / "oulu", lambda path: write_oulu(path, subjects=2, layout="nested")
+    )
