@@ -209,6 +209,17 @@ def test_action_units_do_not_move_in_step():
     assert (brow - jaw).abs().max() > 0.05
 
 
+@pytest.mark.parametrize("n_frames", [1, 4, 7, 30])
+def test_eyes_are_open_at_the_apex(n_frames):
+    closed, awake = AU_INDEX[43], replace(CLEAN, blink=1.0)
+    blinks = 0
+    for number in range(30):
+        plan = neutral_to_peak("happiness", n_frames, awake, (*KEY, number), SUBJECT_KEY)
+        assert plan.aus[plan.apex, closed].max() == 0
+        blinks += bool(plan.aus[:, closed].max() == 1)
+    assert (blinks > 0) == (n_frames > 5)
+
+
 def test_neutral_clip_has_no_apex():
     plan = in_the_wild("neutral", 30, CLEAN, KEY, SUBJECT_KEY)
     assert (plan.onset, plan.apex) == (-1, -1)

@@ -28,7 +28,7 @@ from dferlib.synthface.nuisance import (
 from dferlib.synthface.streams import number, stream
 from dferlib.synthface.timecourse import ClipPlan, join_plans, plan_clip
 
-SEQUENCE_VERSION = "1"  # raise when the plan or the nuisances of a clip change
+SEQUENCE_VERSION = "2"  # raise when the plan or the nuisances of a clip change
 STANDARD_FROM = 100  # pixels; smaller images do not show what "standard" costs
 BATCH = {"cpu": 24, "cuda": 256}  # frames rendered at once
 MASK_SIZE = 16

@@ -119,7 +119,7 @@ def plan_clip(
     aus = torch.maximum(aus, _speech(n_frames, fps, difficulty, key))
     aus = aus + _au_noise(n_frames, difficulty, key)
     aus[:, AU_INDEX[EYES_CLOSED]] = torch.maximum(
-        aus[:, AU_INDEX[EYES_CLOSED]], _blink(n_frames, difficulty, key)[:, None]
+        aus[:, AU_INDEX[EYES_CLOSED]], _blink(n_frames, span.apex, difficulty, key)[:, None]
     )
     return ClipPlan(
         aus=aus.clamp(0, MAX_AU),
@@ -193,12 +193,14 @@ def _au_noise(n_frames: int, difficulty: Difficulty, key: tuple) -> Tensor:
     ]
 
 
-def _blink(n_frames: int, difficulty: Difficulty, key: tuple) -> Tensor:
-    """Closure of the lids (T,)."""
+def _blink(n_frames: int, apex: int, difficulty: Difficulty, key: tuple) -> Tensor:
+    """Closure of the lids (T,); they are open at the apex, which is to be the clearest frame."""
     generator = stream(*key, "blink")
     happens, start = chance(generator, difficulty.blink), int(number(generator) * n_frames)
+    if start <= apex < start + len(BLINK):
+        start = apex - len(BLINK)
     closure = torch.zeros(n_frames + len(BLINK))
-    if happens and n_frames > 1:  # a still of closed eyes would show nothing else
+    if happens and start >= 0:
         closure[start : start + len(BLINK)] = torch.tensor(BLINK)
     return closure[:n_frames]
 
