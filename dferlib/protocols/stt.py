@@ -1,0 +1,260 @@
+"""STT (Ma, Sun, Li 2022): protocol, rows of its four tables, presets and published numbers.
+
+A row of Table 3 or 4 is another network under this paper's training, so the network is a setting
+here, and `model` follows it.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+from dferlib.protocols._protocol import (
+    Criterion,
+    Deviation,
+    Preset,
+    Protocol,
+    Reported,
+    Variant,
+    protocol_dataclass,
+    unknown_name,
+)
+from dferlib.protocols.stt_reported import (
+    AFEW_STT_CLIPS,
+    CLASSES,
+    CLIPS,
+    reported,
+    reported_layers,
+)
+from dferlib.protocols.stt_variants import (
+    LOSS_FIELDS,
+    NETWORK_FIELDS,
+    STT_FIELDS,
+    VARIANTS,
+    Loss,
+    Network,
+)
+
+__all__ = ["LAYERS", "PAPER", "VARIANTS", "SttProtocol", "reported", "reported_layers"]
+
+LAYERS = (1, 2, 3, 4, 5, 6)  # Fig. 6; run them with override(layers=...)
+
+# What the paper itself does in another way on AFEW (§4.1, §4.2)
+DATASET_SETTINGS = MappingProxyType(
+    {
+        "afew": MappingProxyType(
+            {
+                "epochs": 20,
+                "lr": 0.001,
+                "milestones": (),
+                "init": "dfew-fd1",
+                "num_folds": 1,
+                "folds": (1,),
+            }
+        )
+    }
+)
+_ONE_SPLIT = "§4.1: trained on the training list, tested on the validation list"
+_AFEW_FOLDS = {"num_folds": (1, _ONE_SPLIT), "folds": ((1,), _ONE_SPLIT)}
+_NO_FACES = "weights of MS-Celeb-1M, which its owner withdrew, are not part of this project"
+_NO_DFEW = "the weights of STT on DFEW are not public"
+
+_PAPER = Preset(
+    purpose="the full protocol of the paper",
+    changes={"init": ("synthetic", _NO_FACES)},
+    by_dataset={
+        "afew": {
+            **_AFEW_FOLDS,
+            "epochs": (20, "§4.2"),
+            "lr": (0.001, "§4.2"),
+            "milestones": ((), "20 epochs end before the first drop"),
+            "init": ("synthetic", _NO_DFEW),
+        }
+    },
+)
+_QUICK = Preset(
+    purpose="minutes on two CPU cores",
+    changes={
+        "store_size": (72, "goes with the input size; the margin for crops keeps its share"),
+        "input_size": (64, "a third of the multiplications of 112 px"),
+        "stage": ("layer3", "keeps the 4x4 grid that layer4 has at 112 px"),
+        "width": (0.5, "a quarter of the multiplications"),
+        "batch_size": (16, "few clips, and a step needs enough of them to follow"),
+        "epochs": (8, "the time that a first look may take"),
+        "milestones": ((5, 7), "the drops of the paper, moved into the shorter training"),
+        "folds": ((1,), "one fold already pairs the variants on the same clips"),
+        "fraction": (0.04, "468 of 11,697 clips"),
+        "init": ("synthetic", _NO_FACES),
+        "precision": ("auto", "bf16 where the processor has units for it: half the time"),
+    },
+    by_dataset={
+        "afew": {
+            **_AFEW_FOLDS,
+            "fraction": (0.4, "462 of 1,156 clips"),
+            "lr": (0.01, "from synthetic weights, not from DFEW's, there is further to go"),
+            "init": ("synthetic", _NO_DFEW),
+        }
+    },
+)
+_SMOKE = Preset(
+    purpose="seconds; shows that everything runs, and nothing else",
+    changes={
+        "store_size": (54, "smallest frame that gives five different crops"),
+        "input_size": (48, "smallest input that leaves every network more than one position"),
+        "width": (0.25, "a sixteenth of the multiplications"),
+        "batch_size": (16, "few clips"),
+        "epochs": (1, "one pass is enough to run every line"),
+        "milestones": ((), "there is no second epoch"),
+        "folds": ((1,), "one fold is enough to run every line"),
+        "fraction": (0.006, "70 of 11,697 clips"),
+        "init": ("random", "pre-training would take longer than the test"),
+    },
+    by_dataset={
+        "afew": {
+            **_AFEW_FOLDS,
+            "fraction": (0.06, "69 of 1,156 clips"),
+            "lr": (0.01, "nothing is fine-tuned"),
+        }
+    },
+)
+
+_ASSUMED = {
+    "width": "channels are those of the networks' own papers; see models/stt.py and its neighbours",
+    "stage": "'high-level feature maps': layer4, whose 512 channels fit d = 512",
+    "readout": "Eq. 13 names z_(0,0), but places are counted from 1; the mean over the places",
+    "class_frame": "Eq. 6 is printed for frames 1 to F; the class tokens attend to each other, too",
+    "mlp_ratio": "2, as in Former-DFER's code, whose protocol the paper follows",
+    "momentum": "0.9, as in Former-DFER's code",
+    "nesterov": "plain momentum, as in Former-DFER's code",
+    "weight_decay": "0.0001, as in Former-DFER's code",
+    "gamma": "divided by 10 (§4.2)",
+    "flip": "Former-DFER's code mirrors whole clips at random",
+    "crop": "Former-DFER's code cuts random resized windows, the same for all frames of a clip",
+    "store_size": "112 px and a margin to crop from; the released crops have 224 px",
+    "normalisation": "RGB with ImageNet mean and deviation; Former-DFER's code divides by 255 only",
+    "label_smoothing": "0.1 in the label smoothing row of Table 2; lambda is not printed",
+    "sampler": "segments of equal length, a random start in each, the middle one in tests; short "
+    "clips as in Former-DFER's code. Time interpolation is linear between neighbours",
+    "select": "Former-DFER's code reports the best epoch on the test fold, and so does this field",
+    "aggregation": "all rows of Table 3 are recalls pooled over five folds, WAR their weighted sum",
+    "num_folds": "the public lists hold 11,697 clips; the text says 12,509",
+    "design": "Table 3 cites Hara et al., the code of DFEW's authors trains torchvision's network",
+    "baselines": "how the other rows were trained is not said; they get this paper's training with "
+    "cross entropy, or the loss in their name",
+    "precision": "not mentioned",
+}
+
+
+@protocol_dataclass
+class SttProtocol(Protocol):
+    """What §3 and §4 of the paper state for DFEW; `DATASET_SETTINGS` has what differs on AFEW."""
+
+    slug: ClassVar[str] = "stt"
+    title: ClassVar[str] = (
+        "Spatio-Temporal Transformer for Dynamic Facial Expression Recognition in the Wild"
+    )
+    citation: ClassVar[str] = "F. Ma, B. Sun, S. Li, arXiv:2205.04749, 2022"
+    doi: ClassVar[str] = "10.48550/arXiv.2205.04749"
+    classes: ClassVar = CLASSES
+    variants: ClassVar = VARIANTS
+    presets: ClassVar = MappingProxyType({"smoke": _SMOKE, "quick": _QUICK, "paper": _PAPER})
+    assumed: ClassVar = MappingProxyType(_ASSUMED)
+    model_fields: ClassVar = STT_FIELDS
+
+    num_frames: int = 16  # §4.2: S = 8 segments of T = 2 frames
+    sampler: str = "dynamic_sampling"  # §3.2
+    input_size: int = 112  # §4.2 Data Preprocessing
+    init: str = "ms-celeb-1m"  # §4.2
+    epochs: int = 100  # §4.2
+    batch_size: int = 32  # §4.2
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"  # §4.2
+    lr: float = 0.01  # §4.2
+    milestones: tuple[int, ...] = (40, 80)  # §4.2: every 40 epochs
+    gamma: float = 0.1  # §4.2
+    loss: Loss = "compact"  # §3.4
+    beta: float = 0.2  # §4.2
+    num_folds: int = 5  # §4.1
+    folds: tuple[int, ...] = (1, 2, 3, 4, 5)  # §4.1
+    network: Network = "stt"
+    attention: Literal["none", "lstm", "spatial", "temporal", "spatial+temporal"] = (
+        "spatial+temporal"  # §3.3
+    )
+    layers: int = 4  # §4.2: N
+    heads: int = 8  # §4.2
+    dim: int = 512  # §4.2: d
+
+    store_size: int = 128  # assumed
+    flip: bool = True  # assumed
+    crop: Literal["five", "random", "none"] = "random"  # assumed
+    width: float = 1.0  # assumed
+    momentum: float = 0.9  # assumed
+    nesterov: bool = False  # assumed
+    weight_decay: float = 0.0001  # assumed
+    label_smoothing: float = 0.0  # §4.3: a row of Table 2 only
+    select: Literal["last", "best_val", "best_test"] = "best_test"  # assumed
+    mlp_ratio: int = 2  # assumed
+    stage: Literal["layer3", "layer4"] = "layer4"  # assumed
+    readout: Literal["class-mean", "class-first", "frames-mean"] = "class-mean"  # assumed
+    class_frame: bool = True  # assumed
+    design: Literal["tran", "hara"] = "tran"  # assumed; of 3D ResNet-18
+
+    @property
+    def model(self) -> str:
+        """The network of this row, a name for create_model."""
+        return self.network
+
+    def model_options(self) -> dict[str, Any]:
+        """Return the options that the network of this row takes."""
+        return {name: getattr(self, name) for name in NETWORK_FIELDS.get(self.network, ("width",))}
+
+    def loss_options(self) -> dict[str, float]:
+        """Return the options for `create_loss(protocol.loss, **options)` that the paper gives."""
+        return {k: getattr(self, v) for k, v in LOSS_FIELDS.get(self.loss, {}).items()}
+
+    def deviations(self) -> list[Deviation]:
+        """List what differs from what the paper does on this dataset, with the reasons."""
+        found = {deviation.name: deviation for deviation in super().deviations()}
+        for name, theirs in DATASET_SETTINGS.get(self.dataset, {}).items():
+            mine = getattr(self, name)
+            before = found.pop(name, None)
+            if mine != theirs:
+                reason = before.reason if before else "set by the caller"
+                found[name] = Deviation(name, theirs, mine, reason)
+        return list(found.values())
+
+    def reported(self, table: int | None = None, dataset: str | None = None) -> list[Reported]:
+        """Return the published cells; see `stt_reported.reported`."""
+        return reported(table, dataset)
+
+    def criterion(self) -> Criterion:
+        """Return when this dataset and variant count as reproduced; fixed before any run.
+
+        The WAR on the real dataset, pooled over the folds, has to lie in the exact binomial 95 %
+        interval (Clopper-Pearson) of the published k of n. Raises ValueError where the paper prints
+        none for this variant and dataset.
+        """
+        from scipy.stats import binomtest
+
+        variant = VARIANTS[self.variant or "stt"]
+        dataset = self.dataset or "dfew"
+        rows = [c for c in reported(dataset=dataset) if variant.rows.get(c.table) == c.row]
+        if not rows:
+            having = [v.slug for v in VARIANTS.values() if _has_row(v, dataset)]
+            raise ValueError(unknown_name(f"WAR on {dataset} of variant", variant.slug, having))
+        own_afew = dataset == "afew" and variant.slug == "stt"
+        n = AFEW_STT_CLIPS if own_afew else CLIPS[dataset]
+        published = next(float(c.value) for c in rows if c.metric == "WAR") / 100
+        correct = round(published * n)
+        interval = binomtest(correct, n).proportion_ci(0.95, method="exact")
+        text = (
+            f"pooled WAR on the real {dataset} within {interval.low:.4f} to {interval.high:.4f}, "
+            f"the 95 % interval of the published {correct} of {n}"
+        )
+        return Criterion("war", published, correct, n, interval.low, interval.high, text)
+
+
+def _has_row(variant: Variant, dataset: str) -> bool:
+    return any(variant.rows.get(cell.table) == cell.row for cell in reported(dataset=dataset))
+
+
+PAPER = SttProtocol()
