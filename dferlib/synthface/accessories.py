@@ -3,24 +3,25 @@
 import torch
 from torch import Tensor
 
-from dferlib.synthface.camera import Rays, meet_plane
+from dferlib.synthface.camera import Hits, Rays, meet_plane
 from dferlib.synthface.fields import BLOTCHES, each, mix, noise, planes, power, smoothstep
 from dferlib.synthface.identity import Identity
 from dferlib.synthface.shading import Light
 
 GLASSES_Z = 0.93  # the plane of the head in which glasses sit
-TEMPLE_END = 0.74
+EAR_X = 0.76  # where the arms end, at z = 0
+NOSE_SLACK = 0.04  # of a ray, whose unit is the distance of the camera
 
 
 def add_glasses(
-    image: Tensor, identity: Identity, rays: Rays, light: Light, pixel: Tensor
+    image: Tensor, identity: Identity, rays: Rays, hits: Hits, light: Light, pixel: Tensor
 ) -> Tensor:
     """Draw glasses over images (B, 3, S, S); `pixel` (B,) is a pixel's width in head units."""
-    x, y = meet_plane(rays, GLASSES_Z)
+    x, y, distance = meet_plane(rays, GLASSES_Z)
     half_width, half_height = each(identity.glasses_half_width), each(identity.glasses_half_height)
     rim_width = each(identity.glasses_rim)
     across = x.abs() - each(identity.eye_x) - 0.015
-    up = y - each(identity.eye_y) + 0.03
+    up = y - each(identity.eye_y) + 0.045
     roundness = each(identity.glasses_roundness)
     ring = power((across / half_width).abs(), roundness)
     ring = power(ring + power((up / half_height).abs(), roundness), 1 / roundness)
@@ -28,14 +29,32 @@ def add_glasses(
     frame = smoothstep(rim_width / half_height - (ring - 1).abs(), -0.6 * soft, 0.6 * soft)
     arch = up - 0.06 - 0.02 * torch.cos(9 * x)
     bridge = smoothstep(0.8 * rim_width - arch.abs(), -0.01, 0.01) * (across < -half_width)
-    temple = smoothstep(0.8 * rim_width - (up - 0.06).abs(), -0.01, 0.01) * (across > half_width)
-    temple = temple * (x.abs() < TEMPLE_END)
-    worn = each(identity.glasses)
-    frame = torch.maximum(frame, torch.maximum(bridge, temple)) * worn
-    lens = smoothstep(1 - ring, 0, 0.1) * worn
+    surface = torch.where(hits.covered, hits.distance, torch.full_like(distance, 2.0))
+    # The bridge of the nose reaches through the plane of the lenses and must not hide them.
+    in_front = distance < surface + NOSE_SLACK
+    frame = torch.maximum(frame, bridge) * in_front
+    lens = smoothstep(1 - ring, 0, 0.1) * in_front * each(identity.glasses)
+    hinge = each(identity.eye_x) + 0.015 + half_width
+    for side in (-1.0, 1.0):
+        temple = _temple(identity, rays, surface, side, hinge)
+        frame = torch.maximum(frame, temple)
     image = image * (1 - 0.10 * lens[:, None]) + 0.03 * lens[:, None] * planes(light.key_color)
     color = planes(identity.glasses_color) * planes(light.key_color + light.ambient) * 0.8 + 0.02
-    return mix(image, color, frame[:, None])
+    return mix(image, color, (frame * each(identity.glasses))[:, None])
+
+
+def _temple(identity: Identity, rays: Rays, surface: Tensor, side: float, hinge: Tensor) -> Tensor:
+    """Cover of the arm on one side, in the upright plane from the hinge back to the ear."""
+    slope = (EAR_X - hinge) / GLASSES_Z
+    origin = side * each(rays.origin[:, 0]) + slope * each(rays.origin[:, 2])
+    rate = side * rays.direction[:, 0] + slope * rays.direction[:, 2]
+    distance = (EAR_X - origin) / torch.where(rate.abs() < 1e-4, torch.full_like(rate, 1e-4), rate)
+    y = each(rays.origin[:, 1]) + rays.direction[:, 1] * distance
+    z = each(rays.origin[:, 2]) + rays.direction[:, 2] * distance
+    arm = smoothstep(
+        0.8 * each(identity.glasses_rim) - (y - each(identity.eye_y) - 0.015).abs(), -0.01, 0.01
+    )
+    return arm * (z < GLASSES_Z) * (z > 0) * (distance < surface) * (distance > 0)
 
 
 def shoulders_layer(identity: Identity, rays: Rays, light: Light) -> tuple[Tensor, Tensor]:

@@ -59,7 +59,7 @@ REQUIRED: dict[str, dict[int, float]] = {
 }
 OPTIONAL: dict[str, dict[int, tuple[float, float]]] = {
     "anger": {5: (0.6, 0.4), 17: (0.4, 0.35), 9: (0.2, 0.15)},
-    "contempt": {7: (0.2, 0.3), 24: (0.2, 0.2)},
+    "contempt": {7: (0.2, 0.3), 24: (0.2, 0.2), 43: (0.15, 0.4)},
     "disgust": {
         4: (0.4, 0.4),
         6: (0.3, 0.4),

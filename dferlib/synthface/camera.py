@@ -146,9 +146,9 @@ def _bounds(rays: Rays) -> tuple[Tensor, Tensor, Tensor]:
     return middle - half, middle + 0.35 * half, discriminant > 0
 
 
-def meet_plane(rays: Rays, z: float) -> tuple[Tensor, Tensor]:
-    """Head coordinates x, y (B, S, S) where rays meet a plane of constant z of the head."""
+def meet_plane(rays: Rays, z: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Head coordinates x, y and distance (B, S, S) where rays meet a plane of constant z."""
     t = (z - each(rays.origin[:, 2])) / rays.direction[:, 2]
     x = each(rays.origin[:, 0]) + rays.direction[:, 0] * t
     y = each(rays.origin[:, 1]) + rays.direction[:, 1] * t
-    return x, y
+    return x, y, t

@@ -49,13 +49,15 @@ def build_hair(base: HeadBase, grid: Grid, identity: Identity) -> Hair:
     strands = mix(straight, curls, curl)
     above = base.face_y - _hairline(base, grid, identity)
     uncovered = ear_area * (1 - each(identity.long_hair)).clamp(0, 1)
-    cover = smoothstep(above + 0.035 * strands + 0.03 * locks, -0.02, 0.04)
+    cover = smoothstep(above + 0.045 * strands + 0.03 * locks, -0.03, 0.07)
     cover = cover * each(1 - identity.bald) * (1 - uncovered)
     volume = each(identity.hair_volume) * smoothstep(above, -0.02, 0.34)
     # Over and before the ears it lies close, unless it is long.
     beside = smoothstep(grid.angle.abs(), 0.9, 1.2) * (1 - smoothstep(base.face_y, 0.05, 0.60))
+    beside = beside * (1 - smoothstep(grid.angle.abs(), 1.75, 2.1))
     volume = volume * (1 - 0.75 * beside * each(1 - identity.long_hair))
-    height = volume * (1 + 0.25 * locks) + 0.016 + (0.016 + 0.02 * curl) * strands
+    height = volume * (1 + 0.25 * locks) + 0.016 * smoothstep(above, 0, 0.12)
+    height = height + (0.014 + 0.02 * curl) * strands
     return Hair(cover, height, ear, ear_shade, 0.38 * strands + 0.22 * locks)
 
 
@@ -64,13 +66,13 @@ def _ears(base: HeadBase, grid: Grid, identity: Identity) -> tuple[Tensor, Tenso
     angle = grid.angle.abs()
     size = each(identity.ear_size)
     y = (base.face_y - EAR_Y) / 0.26
-    outline = torch.exp(-(y.abs() * y * y))
+    outline = smoothstep(1.12 - y.abs(), 0, 0.80) * (0.85 + 0.15 * y.clamp(-1, 1))
     # The flap leans back: its upper part lies further behind.
     lean = angle - EAR_ANGLE - 0.05 * y
     flap = smoothstep(lean, -0.26, 0.06) * smoothstep(0.24 - lean, 0, 0.14)
     area = flap * outline
     hollow = bump(lean + 0.05, 0.10) * bump(y + 0.05, 0.52)
-    relief = (0.115 + 0.085 * size) * area - 0.055 * hollow
+    relief = (0.105 + 0.075 * size) * area - 0.055 * hollow
     shade = 1 - 0.42 * hollow - 0.15 * bump(lean + 0.20, 0.05) * outline
     return relief, shade, smoothstep(area, 0.15, 0.5)
 
@@ -83,6 +85,7 @@ def _hairline(base: HeadBase, grid: Grid, identity: Identity) -> Tensor:
     x = base.x[:, base.x.shape[1] // 4]  # the shape is taken from one row of the forehead
     recede = 0.06 * identity.age * identity.male * (1 - identity.bangs)
     line = (identity.hairline + recede)[:, None] + 0.04 * torch.cos(3 * x)
+    line = line + 0.045 * (1 - identity.bangs[:, None]) * bump(x.abs() - 0.40, 0.14)
     line = line + 0.25 * identity.hair_side[:, None] * x - 0.62 * temple
     line = mix(line, identity.sideburn_y[:, None], side)
     line = mix(line, torch.full_like(line, -0.6), back)
@@ -122,7 +125,7 @@ def build_beard(
     across, down = across * across, down * down
     around_mouth = 1 - 0.92 * torch.exp(-across * across - down * down)
     jaw = smoothstep(ax - 0.14 - 0.9 * (y + 0.62), -0.06, 0.10) + smoothstep(-y, 0.70, 0.78)
-    area = area * jaw.clamp(0, 1) * around_mouth
+    area = area * jaw.clamp(0, 1) * around_mouth * (3 * window.taper).clamp(0, 1)
 
     above = y - mouth.lips.upper_top
     reach = ax / (1.06 * corner)
@@ -155,8 +158,14 @@ def head_hair_color(color: Tensor, hair: Hair, identity: Identity) -> Tensor:
     return mix(color * hair.ear_shade[:, None], strands, hair.cover[:, None])
 
 
-def long_hair_layer(identity: Identity, x: Tensor, y: Tensor, lit: Tensor) -> tuple[Tensor, Tensor]:
-    """Colour (B, 3, S, S) and cover (B, S, S) of long hair where rays meet its plane at (x, y)."""
+def long_hair_layer(
+    identity: Identity, x: Tensor, y: Tensor, facing: Tensor, lit: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Colour (B, 3, S, S) and cover (B, S, S) of long hair where rays meet its plane at (x, y).
+
+    `facing` (B, S, S) is the cosine between ray and plane normal: seen along its edge the plane
+    would be a line, so it fades.
+    """
     width = each(0.80 + 1.1 * identity.hair_volume + 0.05 * identity.long_hair)
     strands = noise(0.9 * x, 0.3 * y, identity.noise_offset, STRANDS)
     tips = noise(0.9 * x, 0.2 * y, identity.noise_offset, STRANDS)
@@ -167,7 +176,7 @@ def long_hair_layer(identity: Identity, x: Tensor, y: Tensor, lit: Tensor) -> tu
     cover = smoothstep(outline + 0.03 * strands, 0, 0.10)
     end = y + 0.85 + 0.9 * each(identity.long_hair - 0.6) - 0.25 * (1 - side.clamp(0, 1))
     cover = cover * smoothstep(end + 0.12 * tips, 0, 0.14)
-    cover = cover * each((identity.long_hair > 0).float())
+    cover = cover * each((identity.long_hair > 0).float()) * smoothstep(facing, 0.25, 0.55)
     shade = 0.50 + 0.25 * strands
     # Hair darkens towards the neck, where the head shades it.
     shade = shade * (0.55 + 0.45 * smoothstep(across.abs(), 0.55, 0.95))

@@ -276,7 +276,7 @@ def _choose_extras(traits: dict[str, Tensor], draw: _Draws) -> None:
     traits["glasses_half_width"] = 0.20 + 0.04 * draw()
     traits["glasses_half_height"] = 0.13 + 0.05 * draw()
     traits["glasses_roundness"] = 2 + 3 * draw()
-    traits["glasses_rim"] = 0.010 + 0.014 * draw()
+    traits["glasses_rim"] = 0.008 + 0.011 * draw()
     bright = torch.where(draw() < 0.7, torch.tensor(0.08), torch.tensor(0.5))
     traits["glasses_color"] = draw.triple() * bright[:, None]
     traits["lashes"] = 0.5 + 0.5 * draw() * (1.2 - 0.6 * traits["male"])

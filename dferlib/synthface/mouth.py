@@ -15,7 +15,7 @@ from dferlib.synthface.fields import GRAIN, bump, each, mix, noise, power, rgb, 
 from dferlib.synthface.head import Window
 from dferlib.synthface.identity import Identity
 
-WINDOW = (-0.26, -1.36, 0.95)  # top, bottom, angle
+WINDOW = (-0.26, -1.40, 1.25)  # top, bottom, angle
 CHIN_Y = -0.84
 UPPER_TEETH_Y = -0.030  # edge of the upper teeth below the mouth's height at rest
 

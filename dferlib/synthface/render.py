@@ -8,7 +8,16 @@ from torch import Tensor
 
 from dferlib.synthface.accessories import add_glasses, shoulders_layer
 from dferlib.synthface.action_units import ACTION_UNITS
-from dferlib.synthface.camera import Hits, Rays, cast_rays, march, meet_plane, project, rotation
+from dferlib.synthface.camera import (
+    DISTANCE,
+    Hits,
+    Rays,
+    cast_rays,
+    march,
+    meet_plane,
+    project,
+    rotation,
+)
 from dferlib.synthface.fields import blur, double, halve, mix, planes, power, smoothstep
 from dferlib.synthface.hair import LONG_HAIR_Z, long_hair_layer
 from dferlib.synthface.head import Grid, make_grid, surface_point
@@ -109,7 +118,7 @@ def render(
     color, cover = shoulders_layer(identity, rays, light)
     neck = smoothstep(rays.world_x.abs() - 0.30 - 0.9 * (rays.world_y + 1.42), -0.05, 0.05)
     image = mix(image, color, (cover * neck)[:, None])
-    image = add_glasses(image, identity, rays, light, 2 * camera[:, 2] / size)
+    image = add_glasses(image, identity, rays, hits, light, 2 * camera[:, 2] / size)
     image = to_display(image)
     if not truth:
         return Rendered(image, None, None)
@@ -149,9 +158,10 @@ def from_display(value: Tensor) -> Tensor:
 
 def _behind(background: Tensor, identity: Identity, rays: Rays, light: Light) -> Tensor:
     """The background with long hair in front of it."""
-    x, y = meet_plane(rays, LONG_HAIR_Z)
+    x, y, _ = meet_plane(rays, LONG_HAIR_Z)
     lit = planes(0.5 * light.key_color + light.ambient + 0.3 * light.fill_color)
-    color, cover = long_hair_layer(identity, x, y, lit)
+    facing = rays.direction[:, 2].abs() / DISTANCE
+    color, cover = long_hair_layer(identity, x, y, facing, lit)
     return mix(background, color, cover[:, None])
 
 
