@@ -343,12 +343,14 @@ def test_oulu_preprocessed_set(oulu, tmp_path):
 def test_oulu_unknown_and_missing_folders(oulu):
     base = oulu / "B_OriginalImg/B_OriginalImg/OriginalImg/VL/Strong"
     (base / "P001/Boredom").mkdir()
+    (base / "P001/Neutral").mkdir()
     (base / "P001/Anger").rename(base / "P001/Angry")
     shutil.rmtree(base / "P002/Sadness")
     for path in (base / "P002/Fear").iterdir():
         path.unlink()
     report = check("oulu", oulu)
-    assert "VL/Strong/P001/Boredom is no emotion: ignored" in report.problems
+    assert "VL/Strong/P001/Boredom: folder ignored" in report.problems
+    assert "VL/Strong/P001/Neutral: folder ignored" in report.problems
     assert "VL/Strong/P002/Sadness is missing" in report.problems
     assert "VL/Strong/P002/Fear has no images" in report.problems
     manifest = load_manifest("oulu", oulu)

@@ -127,12 +127,8 @@ def _enter(folder: Path, name: str) -> Path:
 def _list_clips(subset: Path, prefix: str, images: str) -> tuple[list[Clip], list[str]]:
     clips, problems = [], []
     for subject in subfolders(subset, SUBJECT):
-        seen = {}
-        for folder in subfolders(subject):
-            try:
-                seen[class_name(folder.name)] = folder
-            except DatasetError:
-                problems.append(f"{prefix}/{subject.name}/{folder.name} is no emotion: ignored")
+        seen, ignored = _name_emotions(subject)
+        problems += [f"{prefix}/{subject.name}/{name}: folder ignored" for name in ignored]
         for label in DATASETS["oulu"]:
             folder = seen.get(label)
             frames = numbered_files(folder, FRAME) if folder else {}
@@ -142,6 +138,22 @@ def _list_clips(subset: Path, prefix: str, images: str) -> tuple[list[Clip], lis
                 clips.append(_make_clip(clip_id, subject.name, label, frames, images))
             problems += _list_oddities(clip_id, folder, frames)
     return clips, problems
+
+
+def _name_emotions(subject: Path) -> tuple[dict[str, Path], list[str]]:
+    """Folder of each emotion of a subject, and names of folders that are none or a second one."""
+    seen: dict[str, Path] = {}
+    ignored = []
+    for folder in subfolders(subject):
+        try:
+            label = class_name(folder.name)
+        except DatasetError:
+            label = ""
+        if label in DATASETS["oulu"] and label not in seen:
+            seen[label] = folder
+        else:
+            ignored.append(folder.name)
+    return seen, ignored
 
 
 def _list_oddities(clip_id: str, folder: Path | None, frames: dict[int, Path]) -> list[str]:

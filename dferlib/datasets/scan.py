@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,6 +96,8 @@ def search(root: Path, stop: str = "") -> Iterator[Path]:
             seen += 1
             if seen > SEARCH_FOLDERS:
                 return
+            if not os.access(folder, os.R_OK | os.X_OK):
+                continue  # such as lost+found at the top of a disk
             yield folder
             below += [
                 f for f in subfolders(folder) if not (stop and re.fullmatch(stop, f.name, re.I))
