@@ -76,7 +76,9 @@ def run(rest: list[str]) -> None:
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     chosen = parser.parse_args(rest)
     env([])
-    given = {"dataset": "oulu", "source": "synthetic", "preset": "quick", **dict(chosen.p)}
+    # Own results: those in git would be read, and nothing trained.
+    given = {"dataset": "oulu", "source": "synthetic", "preset": "quick"}
+    given |= {"results_dir": str(ROOT / "out" / "results"), **dict(chosen.p)}
     output = ROOT / "out" / f"{chosen.notebook}-{given['dataset']}.ipynb"
     notebook = ROOT / "notebooks" / f"{chosen.notebook}.ipynb"
     options = [part for name, value in given.items() for part in ("-p", name, value)]
@@ -86,7 +88,7 @@ def run(rest: list[str]) -> None:
     call(PYTHON, "-m", "nbconvert", *html, output)
     print(f"\nThe executed notebook: {output}")
     print(f"to read in a browser:  {output.with_suffix('.html')}")
-    base = Path(given.get("results_dir") or ROOT / "results").expanduser()
+    base = Path(given["results_dir"] or ROOT / "results").expanduser()
     for folder in sorted((base / chosen.notebook).glob(f"{given['dataset']}-*/figures")):
         print(f"its figures:           {folder}")
 

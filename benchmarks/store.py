@@ -54,7 +54,8 @@ def main() -> None:
         print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
     ratio = rows[0]["seconds"] / rows[-1]["seconds"]
     if len(rows) > 1:
-        print(f"{rows[-1]['workers']} workers are {ratio:.2f} times as fast as {rows[0]['workers']}")
+        fast, slow = rows[-1]["workers"], rows[0]["workers"]
+        print(f"{fast} workers are {ratio:.2f} times as fast as {slow}")
     record = {"dataset": options.dataset, "size": options.size, "fraction": options.fraction}
     record |= {"quality": "fast" if options.size < 100 else "standard"}
     record |= {"rows": rows, "ratio": round(ratio, 2), "provenance": provenance()}

@@ -109,6 +109,7 @@ def plot_history(
     ax = ax or plt.subplots(figsize=(4.6, 3.2))[1]
     sns.lineplot(
         history,
+        marker="o",
         x="epoch",
         y=column,
         hue="variant",
