@@ -1,90 +1,81 @@
-"""Draw the contact sheets of the stand-ins: expressions over time, and what films add.
+"""Contact sheets of the procedural face: expressions, action units, moved regions, poses."""
 
-    python benchmarks/face_sheets.py          # writes results/faces/sequences.png and wild.png
-
-Each row is one clip in eight frames; a white bar marks the frame nearest to the apex.
-"""
-
-import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
+from torch import Tensor
 
-from dferlib.datasets.standins import StandInPlan, plan_standin
-from dferlib.synthface import EXPRESSIONS
-from dferlib.synthface.scene import film
-
-FOLDER = Path(__file__).parents[1] / "results" / "faces"
-COLUMNS = 8
-MARGIN = 84  # pixels for a row's name
-BAR = 3
-
-
-def choose_rows(plan: StandInPlan, labels: Sequence[str], each: int = 1) -> list[int]:
-    """The first clips of each class, of different subjects."""
-    clips, rows, seen = plan.manifest, [], set()
-    for label in labels:
-        fresh = clips[(clips["label"] == label) & ~clips["subject"].isin(seen)]
-        chosen = fresh.drop_duplicates("subject").iloc[:each]
-        seen |= set(chosen["subject"])
-        rows += chosen.index.tolist()
-    return rows
+from dferlib.synthface import (
+    ACTION_UNITS,
+    EXPRESSIONS,
+    au_vector,
+    expression_aus,
+    render,
+    sample_identities,
+    seeded_generator,
+)
 
 
-def draw_rows(plan: StandInPlan, rows: Sequence[int], size: int, note: str = "") -> Image.Image:
-    """One strip of eight frames for each clip, evenly spread from its first to its last frame."""
-    clips = plan.manifest.iloc[list(rows)]
-    last = clips["n_frames"].to_numpy() - 1
-    chosen = (last[:, None] * np.linspace(0, 1, COLUMNS)).round().astype(int)
-    scenes = [plan.scene(row).take(take.tolist()) for row, take in zip(rows, chosen, strict=True)]
-    frames, _ = film(scenes, size, quality="standard")
-    frames = frames.reshape(len(rows), COLUMNS, size, size, 3).copy()
-    nearest = np.abs(chosen - clips["apex"].to_numpy()[:, None]).argmin(axis=1)
-    for row, apex in enumerate(clips["apex"]):
-        if apex >= 0:
-            frames[row, nearest[row], -BAR:] = 255
-    sheet = Image.new("RGB", (MARGIN + COLUMNS * size, len(rows) * size), "white")
-    strips = frames.transpose(0, 2, 1, 3, 4).reshape(len(rows) * size, COLUMNS * size, 3)
-    sheet.paste(Image.fromarray(strips), (MARGIN, 0))
-    pen = ImageDraw.Draw(sheet)
-    for row, label in enumerate(clips["label"]):
-        pen.text((6, row * size + size // 2 - 18), f"{label}\n{plan.name}\n{note}", fill="black")
-    return sheet
+def to_bytes(images: Tensor) -> np.ndarray:
+    """Turn (B, 3, S, S) in [0, 1] into (B, S, S, 3) uint8."""
+    return (images * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def stack_sheets(sheets: Sequence[Image.Image]) -> Image.Image:
-    """Put sheets of one width below each other."""
-    return Image.fromarray(np.concatenate([np.asarray(sheet) for sheet in sheets]))
+def save_sheet(path: Path, rows: list[np.ndarray]) -> None:
+    """Save rows of equal tiles (n, S, S, 3) as one PNG of few colours, so that it stays small."""
+    sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(sheet).quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+    picture.save(path, optimize=True)
 
 
-def main() -> None:
-    """Draw both sheets."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=100, help="pixels of a frame")
-    size = parser.parse_args().size
-    torch.set_num_threads(1)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    clean = plan_standin("ckplus", difficulty="clean")
-    oulu, mmi = plan_standin("oulu"), plan_standin("mmi")
-    sequences = [
-        draw_rows(clean, choose_rows(clean, EXPRESSIONS[:7]), size, "clean"),
-        draw_rows(oulu, choose_rows(oulu, ("fear", "sadness")), size),
-        draw_rows(mmi, choose_rows(mmi, ("anger", "happiness")), size),
-    ]
-    afew, wilder = plan_standin("afew"), plan_standin("afew", difficulty="wilder")
-    wild = [
-        draw_rows(afew, choose_rows(afew, EXPRESSIONS[:1] + EXPRESSIONS[2:]), size),
-        draw_rows(wilder, choose_rows(wilder, EXPRESSIONS[2:6], 2)[1::2], size, "wilder"),
-    ]
-    for name, sheets in {"sequences": sequences, "wild": wild}.items():
-        path = FOLDER / f"{name}.png"
-        stack_sheets(sheets).quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
-        sys.stdout.write(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB\n")
+def expression_rows(size: int, seed: int) -> Iterator[np.ndarray]:
+    """Eight people, each with the seven expressions at full intensity."""
+    for person in range(8):
+        face = sample_identities(1, seed, start=person).take(torch.zeros(7, dtype=torch.long))
+        generator = seeded_generator("sheet", seed, person)
+        aus = torch.stack([expression_aus(name, 0.9, generator) for name in EXPRESSIONS[:7]])
+        yield to_bytes(render(face, aus, size=size, quality="fine").image)
 
 
-if __name__ == "__main__":
-    main()
+def action_unit_rows(size: int, seed: int, what: str = "image") -> Iterator[np.ndarray]:
+    """The resting face and every action unit alone, seven tiles a row, two people."""
+    vectors = [au_vector({})] + [au_vector({au: 1.0}) for au in ACTION_UNITS]
+    vectors += [au_vector({14: (0.0, 1.0)}), *[au_vector({})] * 5]
+    for person in range(2):
+        face = sample_identities(1, seed, start=person).take(torch.zeros(7, dtype=torch.long))
+        for first in range(0, 28, 7):
+            aus = torch.stack(vectors[first : first + 7])
+            shown = render(face, aus, size=size, quality="fine", truth=what == "mask")
+            image = shown.image
+            if what == "mask":
+                image = image * (0.25 + 0.75 * shown.mask[:, None])
+            yield to_bytes(image)
+
+
+def pose_rows(size: int, seed: int) -> Iterator[np.ndarray]:
+    """Turned heads with their 68 landmarks."""
+    yaw = torch.tensor([-1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0])
+    pitch = torch.tensor([0.0, 0.2, -0.2, 0.0, 0.2, -0.2, 0.0])
+    pose = torch.stack([yaw, pitch, torch.zeros(7)], 1)
+    for person, name in enumerate(("neutral", "happiness", "surprise", "disgust")):
+        face = sample_identities(1, seed, start=20 + person).take(torch.zeros(7, dtype=torch.long))
+        aus = expression_aus(name, 0.9, seeded_generator(name)).expand(7, -1, -1)
+        shown = render(face, aus, size=size, pose=pose, quality="fine", truth=True)
+        tiles = to_bytes(shown.image)
+        for tile, points in zip(tiles, shown.landmarks, strict=True):
+            for x, y in points.tolist():
+                cv2.circle(tile, (round(x), round(y)), 1, (60, 255, 60), -1)
+        yield tiles
+
+
+def save_sheets(folder: Path, size: int, seed: int) -> None:
+    """Save all contact sheets."""
+    save_sheet(folder / "expressions.png", list(expression_rows(size, seed)))
+    save_sheet(folder / "action_units.png", list(action_unit_rows(size, seed)))
+    save_sheet(folder / "masks.png", list(action_unit_rows(size // 2, seed, "mask")))
+    save_sheet(folder / "poses.png", list(pose_rows(size, seed)))

@@ -123,11 +123,11 @@ def _brows(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
 
 
 def _nose_and_cheeks(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
-    fold = 0.95 * au.side(12) + 0.85 * au.side(9) + 0.85 * au.side(10) + 0.25 * au.side(6)
+    fold = 0.95 * au.side(12) + 0.95 * au.side(9) + 0.90 * au.side(10) + 0.25 * au.side(6)
     fold = fold + 0.30 * au.side(20) + 0.30 * au.side(15) + 0.35 * au.side(14)
     cheek = 0.62 * au.side(6) + 0.55 * au.side(12) + 0.30 * au.side(9) + 0.25 * au.side(10)
     return {
-        "alae_lift": 0.034 * au.side(9) + 0.014 * au.side(10) + 0.006 * au.side(12),
+        "alae_lift": 0.042 * au.side(9) + 0.016 * au.side(10) + 0.006 * au.side(12),
         "nose_width": identity.nose_width[:, None] * (1 + 0.10 * au.side(12) + 0.10 * au.side(9)),
         "nasolabial": fold.clamp(0, 1.35) + 0.25 * identity.age[:, None],
         "cheek": cheek.clamp(0, 1.15),

@@ -248,8 +248,8 @@ def _choose_colors(traits: dict[str, Tensor], draw: _Draws, tint: Tensor) -> Non
     skin = _choose(SKIN_RAMP, low) * (1 - share) + _choose(SKIN_RAMP, low + 1) * share
     traits["skin"] = (skin + 0.015 * tint).clamp(0.08, 0.97)
     dark = tone > 2.5
-    hair = torch.where(dark, draw() * DARK_HAIR_COLORS, draw() * len(HAIR_COLORS)).floor()
-    turned_grey = draw.chance(((traits["age"] - 0.5) * 1.8).clamp(0, 1)) > 0
+    hair = torch.where(dark, draw() * DARK_HAIR_COLORS, draw() * GREY_HAIR).floor()
+    turned_grey = draw.chance(((traits["age"] - 0.5) * 1.4).clamp(0, 1)) > 0
     hair = torch.where(turned_grey, torch.full_like(hair, GREY_HAIR), hair)
     traits["hair"] = _choose(HAIR_COLORS, hair) * (0.8 + 0.4 * draw())[:, None]
     traits["brow_color"] = traits["hair"] * (0.45 + 0.3 * draw())[:, None]

@@ -41,7 +41,8 @@ def build_nose(window: Window, identity: Identity, curves: Curves) -> Nose:
     down = ((ROOT_Y - y) / (ROOT_Y - tip)).clamp(0, 1)  # 0 at the root, 1 at the tip
     below = y - tip
     height = _bridge(identity, x, down, below, width) + _tip_and_wings(identity, x, below, width)
-    height = height - _wrinkles(window, identity, curves)
+    wrinkles = _wrinkles(window, identity, curves)
+    height = height - 0.022 * wrinkles
     nostril = spot(
         x - 0.066 * width,
         below + 0.082 + 0.15 * (x - 0.066),
@@ -51,7 +52,7 @@ def build_nose(window: Window, identity: Identity, curves: Curves) -> Nose:
     wing_x, wing_y = (x - WING_X * width) / 0.9, below + 0.030
     ring = torch.sqrt(wing_x * wing_x + wing_y * wing_y + 1e-6) - 0.062
     groove = bump(ring, 0.012) * smoothstep(x - WING_X * width, -0.01, 0.04)
-    shade = (1 - 0.80 * nostril.clamp(0, 1)) * (1 - 0.28 * groove)
+    shade = (1 - 0.80 * nostril.clamp(0, 1)) * (1 - 0.28 * groove) * (1 - 0.22 * wrinkles)
     return Nose(window, height, shade, below)
 
 
@@ -79,7 +80,7 @@ def _wrinkles(window: Window, identity: Identity, curves: Curves) -> Tensor:
     """Bunny lines across the root and down the sides of the nose."""
     depth = each(0.65 + 0.65 * identity.age) * window.sides(curves.nose_root)
     wave = 0.5 + 0.5 * torch.cos((window.face_y - 0.17) * (2 * math.pi / 0.060))
-    across = 0.022 * wave * wave * spot(window.x, window.face_y - 0.14, 0.10, 0.10)
+    across = wave * wave * spot(window.x, window.face_y - 0.14, 0.10, 0.10)
     slant = window.ax - 0.10 - 0.5 * (0.10 - window.face_y)
-    along = 0.018 * bump(slant, 0.015) * bump(window.face_y - 0.03, 0.07)
+    along = 0.8 * bump(slant, 0.015) * bump(window.face_y - 0.03, 0.07)
     return depth * (across + along)
