@@ -22,21 +22,21 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class Difficulty:
     """Strengths of variation and nuisances; 0 switches one off. Unknown names are refused."""
 
-    intensity_low: Probability = 0.35  # the weakest peak; 1 is the strongest a face can do
+    intensity_low: Probability = 0.25  # the weakest peak; 1 is the strongest a face can do
     intensity_high: Probability = 0.9
-    rest: Strength = 0.45  # largest AU of a subject's own resting face
+    rest: Strength = 0.6  # largest AU of a subject's own resting face
     au_noise: Strength = 0.03  # s.d. of slow AU changes that mean nothing
     blink: Probability = 0.3  # of a blink in a clip
     talking: Probability = 0.0  # of speech through the whole clip
     distraction: Probability = 0.0  # of a flash of another expression
     pose: Strength = 0.0  # 1: s.d. .45, .18 and .12 rad of yaw, pitch and roll
     jitter: Strength = 0.6  # of the crop's place and size, and slight head motion
-    light: Strength = 0.35  # of the direction, colour and brightness of the light
+    light: Strength = 0.4  # of the direction, colour and brightness of the light
     background: Probability = 1.0  # contrast of what is behind the head
     irrelevant: Probability = 0.0  # of a stretch that shows somebody else or nobody
     occlusion: Probability = 0.0  # of something passing in front
     blur: Strength = 0.0  # largest s.d. of the blur, pixels of a 64 px image
-    noise: Strength = 0.03  # largest s.d. of sensor noise; the image's range is 1
+    noise: Strength = 0.04  # largest s.d. of sensor noise; the image's range is 1
     compression: Strength = 0.0  # largest DCT step, in units of a coarse JPEG table
 
     @model_validator(mode="after")
@@ -63,6 +63,7 @@ _WILD = Difficulty(
     irrelevant=0.3,
     occlusion=0.15,
     blur=0.5,
+    noise=0.03,
     compression=0.3,
 )
 
@@ -120,7 +121,10 @@ PRESETS: dict[str, Difficulty] = {
     # a little of everything, so that weights learnt on it serve laboratory and wild sets
     "pretraining": replace(
         _MIDDLE,
+        intensity_low=0.35,
         intensity_high=1.0,
+        rest=0.45,
+        noise=0.03,
         pose=0.15,
         jitter=0.8,
         light=0.5,
