@@ -36,7 +36,7 @@ MANIFEST_FILE, RECORD_FILE, JOURNAL_FILE = "manifest.csv", "store.json", "journa
 PARTIAL = ".partial"
 STALE_SECONDS = 7 * 24 * 3600  # builds that were killed so long ago are not taken up again
 FRAMES_PER_JOB = 64
-FRAMES_PER_WORKER = 160  # starting a process costs as much as about this many frames
+FRAMES_PER_WORKER = 400  # starting a process costs as much as about this many frames
 IDLE_SECONDS = 10  # worker processes give their memory back so long after the build
 NO_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 

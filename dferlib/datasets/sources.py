@@ -190,5 +190,12 @@ def _plan(dataset: str, fraction: float, difficulty: Any) -> Any:
 def _render(
     dataset: str, fraction: float, difficulty: Any, rows: tuple[int, ...], size: int
 ) -> Produced:
-    frames, truth = _plan(dataset, fraction, difficulty).render_clips(list(rows), size)
+    import torch
+
+    plan, threads = _plan(dataset, fraction, difficulty), torch.get_num_threads()
+    torch.set_num_threads(1)  # a second one gains little, and waiting for it costs a busy core
+    try:
+        frames, truth = plan.render_clips(list(rows), size)
+    finally:
+        torch.set_num_threads(threads)
     return frames, truth, {}
