@@ -641,6 +641,8 @@ def test_command_line(ckplus, capsys):
     assert "'happy'" in capsys.readouterr().out
     assert main(["check", "ckpluss", str(ckplus)]) == 2
     assert "did you mean 'ckplus'" in capsys.readouterr().err
+    assert main(["check", "ckplus", str(ckplus), "--camera", "NI"]) == 2
+    assert "unknown options ['camera']" in capsys.readouterr().err
     assert main(["check", "oulu", str(ckplus)]) == 2
     assert "no original images of Oulu-CASIA" in capsys.readouterr().err
 

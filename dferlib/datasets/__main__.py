@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = check(
             parsed.dataset, parsed.root, decode=not parsed.quick, progress=True, **options
         )
-    except (DatasetError, OSError, TypeError) as error:
+    except (DatasetError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     sys.stdout.write(f"{report}\n")

@@ -19,7 +19,7 @@ from dferlib.datasets.folds import subject_folds
 from dferlib.datasets.images import load_rgb
 from dferlib.datasets.manifest import DATASETS, DatasetError, make_manifest
 from dferlib.datasets.scan import Scan
-from dferlib.datasets.sources import find_root, load_reader
+from dferlib.datasets.sources import load_reader, scan_dataset
 
 NUM_FOLDS = 10
 SHOWN = 20  # problems and errors that the text of a report lists
@@ -87,7 +87,7 @@ def load_manifest(dataset: str, root: str | Path, **options: Any) -> pd.DataFram
 
     `options` go to the dataset's reader. DatasetError as in `open_store`.
     """
-    scan = load_reader(dataset).scan(find_root(dataset, root), **options).refuse_errors()
+    scan = scan_dataset(dataset, root, options).refuse_errors()
     return make_manifest([clip.row() for clip in scan.clips], dataset, "real")
 
 
@@ -100,7 +100,7 @@ def check(
     `decode=False` skips reading the images. DatasetError if the dataset is not there at all.
     """
     reader = load_reader(dataset)
-    scan = reader.scan(find_root(dataset, root), **options)
+    scan = scan_dataset(dataset, root, options)
     unreadable = _list_unreadable(scan, progress) if decode else []
     return CheckReport(
         dataset,

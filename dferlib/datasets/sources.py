@@ -77,15 +77,24 @@ def find_source(
     _check_options(dataset, source, options)
     if source == "synthetic" or (source == "auto" and dataset not in READERS):
         return synthetic_source(dataset, fraction, difficulty)
-    reader = load_reader(dataset)
     try:
-        return real_source(reader.scan(find_root(dataset, data_root), **options), fraction, options)
+        return real_source(scan_dataset(dataset, data_root, options), fraction, options)
     except MissingDatasetError as error:
         if source == "real":
             raise
         if data_root or os.environ.get("DFER_DATA"):
             warnings.warn(f"using the procedural stand-in: {error}", stacklevel=3)
         return synthetic_source(dataset, fraction, difficulty)
+
+
+def scan_dataset(
+    dataset: str, data_root: str | Path | None = None, options: Mapping[str, Any] | None = None
+) -> Scan:
+    """Look for a real dataset with the options of its reader; see `open_store` for the errors."""
+    options = dict(options or {})
+    reader = load_reader(dataset)
+    _check_options(dataset, "real", options)
+    return reader.scan(find_root(dataset, data_root), **options)
 
 
 def load_reader(dataset: str) -> ModuleType:
