@@ -140,7 +140,7 @@ def _mouth_corners(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
     pulled_in = 0.085 * au.side(18) + 0.022 * au.side(23) + 0.015 * au.side(24)
     pulled_in = pulled_in + 0.046 * au.side(26) + 0.050 * au.side(27) + 0.008 * au.side(17)
     up = 0.098 * au12 + 0.060 * au14 * (1 - 0.5 * au12.clamp(0, 1)) + 0.012 * au.side(9)
-    down = 0.078 * au.side(15) + 0.012 * au.side(20) + 0.022 * au.side(17)
+    down = 0.100 * au.side(15) + 0.012 * au.side(20) + 0.022 * au.side(17)
     down = down + 0.058 * au.side(26) + 0.095 * au.side(27) + 0.014 * au.side(16)
     dimple = 0.65 * au12 + 1.25 * au14 + 0.6 * au.side(20) + 0.7 * au.side(15)
     return {

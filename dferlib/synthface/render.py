@@ -26,7 +26,7 @@ from dferlib.synthface.landmarks import landmark_positions
 from dferlib.synthface.shading import Light, default_light, turn_light
 from dferlib.synthface.texture import Texture, build_texture
 
-FACE_VERSION = "2"  # part of every cache key: raise it whenever pixels change
+FACE_VERSION = "3"  # part of every cache key: raise it whenever pixels change
 
 DEFAULT_CAMERA = (0.0, -0.12, 1.3)
 DEFAULT_BACKGROUND = 0.5
