@@ -61,3 +61,29 @@ def oulu_tree(shared_folder) -> Path:
     return _write_once(
         shared_folder / "oulu", lambda path: write_oulu(path, subjects=2, layout="nested")
     )
+
+
+@pytest.fixture
+def ckplus(ckplus_tree, tmp_path) -> Path:
+    """A copy of the CK+ tree that a test may damage."""
+    return shutil.copytree(ckplus_tree, tmp_path / "ckplus")
+
+
+@pytest.fixture
+def oulu(oulu_tree, tmp_path) -> Path:
+    """A copy of the Oulu-CASIA tree that a test may damage."""
+    return shutil.copytree(oulu_tree, tmp_path / "oulu")
+
+
+@pytest.fixture
+def open_real(tmp_path):
+    """Open the store of a real dataset, small and below `tmp_path / "cache"`."""
+    from dferlib.datasets import open_store
+
+    def run(dataset, root, **options):
+        place = {"data_root": root, "cache_dir": tmp_path / "cache"}
+        return open_store(
+            dataset, source="real", size=48, workers=1, progress=False, **place, **options
+        )
+
+    return run
