@@ -5,7 +5,7 @@ identity in the stand-in's own sequence. Counts are facts of the real sets; whic
 which expression is drawn from the stand-in's seed and copies nobody's list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -176,14 +176,14 @@ def _everyone(subjects: list[str], labels: tuple[str, ...], split: str = "") -> 
     )
 
 
-def _everybody_once(rows: object) -> pd.DataFrame:
+def _everybody_once(rows: Iterable[tuple]) -> pd.DataFrame:
     """Films: nobody knows the subjects, so each clip has a face of its own, named as the clip."""
     return _frame(
         (clip, clip, label, split, face) for face, (clip, label, split) in enumerate(rows)
     )
 
 
-def _frame(rows: object) -> pd.DataFrame:
+def _frame(rows: Iterable[tuple]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(ROSTER_COLUMNS))
 
 
@@ -197,8 +197,8 @@ def keep_subjects(roster: pd.DataFrame, fraction: float, least: int, seed: int) 
     wanted = max(least, round(fraction * len(table)))
     if wanted >= len(table):
         return np.arange(len(roster))
-    counts = table.to_numpy()[np.random.default_rng(seed).permutation(len(table))]
-    names = table.index.to_numpy()[np.random.default_rng(seed).permutation(len(table))]
+    table = table.iloc[np.random.default_rng(seed).permutation(len(table))]
+    counts, names = table.to_numpy(), table.index.to_numpy()
     mean, kept, free = counts.mean(axis=0), [], np.ones(len(table), dtype=bool)
     total = np.zeros(counts.shape[1])
     for number in range(1, wanted + 1):
@@ -214,7 +214,7 @@ def keep_clips(roster: pd.DataFrame, fraction: float, seed: int) -> np.ndarray:
     """Rows of a share of the clips of every class in every split, at least one of each."""
     order = np.random.default_rng(seed).permutation(len(roster))
     shuffled = roster.iloc[order]
-    groups: Mapping = shuffled.groupby(["split", "label"], sort=False)
+    groups = shuffled.groupby(["split", "label"], sort=False)
     rank = groups.cumcount() + 1
     size = groups["label"].transform("size")
     return np.sort(order[(rank <= np.maximum(1, (fraction * size).round())).to_numpy()])

@@ -1,6 +1,6 @@
 """From plans to pixels: clips are joined, rendered in batches of frames, and spoilt.
 
-    scene = make_scene("in_the_wild", "fear", 30, difficulty, clip, subject, person, stranger)
+    scene = make_scene("in_the_wild", "fear", 30, difficulty, clip, subject, people)
     frames, truth = film([scene], size=64)
 
 A frame's pixels depend on its scene only, never on the frames that share its batch.
