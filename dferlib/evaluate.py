@@ -13,6 +13,22 @@ from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.store import FrameStore
 
 
+def choose_precision(precision: str, device: str | torch.device) -> str:
+    """Replace ``auto`` by bf16 where the device has units for it, and by float32 elsewhere.
+
+    bf16 without such units is emulated and slower than float32.
+    """
+    if precision != "auto":
+        return precision
+    if torch.device(device).type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # torch has no public question for this yet; a version without these names means no
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        fast = any(getattr(torch.cpu, name, bool)() for name in names)
+    return "bf16" if fast else "float32"
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Return the mixed-precision context of a protocol's ``precision``: float32 (off) or bf16."""
     if precision not in ("float32", "bf16"):

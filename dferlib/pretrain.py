@@ -14,7 +14,7 @@ import importlib
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from tqdm.auto import tqdm
 from dferlib.datasets import open_store
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.store import FrameStore, cache_folder
-from dferlib.evaluate import autocast, memory_format
+from dferlib.evaluate import autocast, choose_precision, memory_format
 from dferlib.models import create_model
 from dferlib.runs import digest, write_json
 from dferlib.synthface import FACE_VERSION
@@ -38,16 +38,22 @@ INITS = ("random", "torchvision", "synthetic")
 
 @dataclass(frozen=True)
 class Pretraining:
-    """How the stand-in for pre-training is trained; part of the cache key."""
+    """How the stand-in for pre-training is trained; part of the cache key.
 
-    epochs: int = 10
-    batch_size: int = 16
-    lr: float = 2e-3  # peak of a one-cycle schedule with AdamW
+    Stills come first: a clip model sees them as clips of one frame, which costs a fraction of a
+    clip and lets it learn faces before it has to find the moment that matters. Short clips follow.
+    """
+
+    still_epochs: int = 12
+    clip_epochs: int = 4
+    batch_size: int = 32
+    lr: float = 3e-3  # peak of a one-cycle schedule with AdamW, for stills
+    clip_lr: float = 1e-3  # the same for clips
     weight_decay: float = 1e-2
-    au_weight: float = 5.0  # of the squared error of the AU intensities, beside the cross entropy
+    au_weight: float = 1.0  # of the squared error of the AU intensities, beside cross entropy
     holdout: float = 0.1  # share of the subjects kept out to report an accuracy
     fraction: float = 1.0  # of the pre-training set
-    precision: str = "bf16"
+    precision: str = "auto"
     seed: int = 0
 
 
@@ -138,6 +144,7 @@ def synthetic_weights(
     module = importlib.import_module(f"dferlib.models.{name}")
     options = {**options, **getattr(module, "PRETRAIN_OPTIONS", {})}
     what = {"name": name, "options": options, "store_size": store_size, "input_size": input_size}
+    settings = replace(settings, precision=choose_precision(settings.precision, device))
     what |= {"num_frames": num_frames, "face": FACE_VERSION, "settings": vars(settings)}
     path = cache_folder() / "weights" / f"{name}-{digest(what)}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,48 +171,81 @@ def synthetic_weights(
 
 
 def _pretrain(name, options, loader: ClipLoader, settings: Pretraining, progress: bool):
-    """Train expression and AU heads on the pre-training set; returns the model and its record."""
+    """Train on stills, then on clips; returns the model and its record."""
     started = time.perf_counter()
     torch.manual_seed(settings.seed)
-    store = loader.store
-    train, held = _pretraining_split(store, loader.num_frames, settings)
-    model = create_model(name, num_classes=len(store.classes), **options).to(loader.device)
-    aus = torch.as_tensor(peak_aus(store), device=loader.device)
-    au_head = nn.Linear(model.forward_features(loader.gather(train[:1])).shape[1], aus.shape[1])
-    au_head.to(loader.device)
-    parameters = [*model.parameters(), *au_head.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
-    steps = settings.epochs * -(-len(train) // settings.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=steps)
-    with tqdm(total=steps, desc=f"pre-training {name}", disable=not progress, leave=False) as bar:
-        for epoch in range(settings.epochs):
-            model.train()
-            order = np.random.default_rng([settings.seed, epoch]).permutation(train)
-            draw = loader.draw(settings.seed, epoch)
-            labels = torch.as_tensor(loader.labels(order), device=loader.device)
-            for start in range(0, len(order), settings.batch_size):
-                clips = order[start : start + settings.batch_size]
-                target = labels[start : start + settings.batch_size]
-                with autocast(loader.device, settings.precision):
-                    clip = memory_format(loader.gather(clips, draw), settings.precision)
-                    features = model.forward_features(clip)
-                    loss = F.cross_entropy(model.head(features), target)
-                    loss = loss + settings.au_weight * F.mse_loss(au_head(features), aus[clips])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                bar.update()
-    record = {"clips": len(train), "holdout_clips": len(held)}
-    record["holdout_accuracy"] = round(_accuracy(model, loader, held, settings), 4)
+    model = create_model(name, num_classes=len(loader.store.classes), **options)
+    model = model.to(loader.device)
+    au_head = nn.Linear(model.num_features, loader.store.truth["aus"].shape[1]).to(loader.device)
+    record = {}
+    for phase, clip_loader, epochs, lr in _phases(model, loader, settings):
+        train, held = _split(loader.store, phase, settings)
+        plan = (clip_loader, train, epochs, lr)
+        _train_phase(model, au_head, *plan, settings, f"{name}: {phase}", progress)
+        accuracy = _accuracy(model, clip_loader, held, settings)
+        record[phase] = {"train": len(train), "holdout": len(held)}
+        record[phase]["holdout_accuracy"] = round(accuracy, 4)
     record["seconds"] = round(time.perf_counter() - started, 1)
     return model, record
 
 
-def _pretraining_split(store: FrameStore, num_frames: int, settings: Pretraining):
-    """Clips for a clip model, stills for a frame model; the last subjects are held out."""
+def _phases(model: nn.Module, loader: ClipLoader, settings: Pretraining):
+    """Stills as the shortest clips the model takes, then clips unless it reads single frames."""
+    frames = 1 if _takes_single_frames(model, loader) else loader.num_frames
+    stills = replace(loader, num_frames=frames)
+    phases = [("stills", stills, settings.still_epochs, settings.lr)]
+    if loader.num_frames > 1:
+        phases.append(("clips", loader, settings.clip_epochs, settings.clip_lr))
+    return phases
+
+
+@torch.no_grad()
+def _takes_single_frames(model: nn.Module, loader: ClipLoader) -> bool:
+    clip = replace(loader, num_frames=1).gather(np.arange(2))
+    modes = model.training
+    try:
+        model.eval().forward_features(clip)
+    except (RuntimeError, ValueError):  # a network of fixed length, or one that halves time
+        return False
+    finally:
+        model.train(modes)
+    return True
+
+
+def _train_phase(
+    model, au_head, loader, train, epochs, lr, settings: Pretraining, title: str, progress: bool
+) -> None:
+    """Name the expression and regress the AUs of the peak frame of these clips."""
+    aus = torch.as_tensor(peak_aus(loader.store), device=loader.device)
+    parameters = [*model.parameters(), *au_head.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=settings.weight_decay)
+    steps = epochs * -(-len(train) // settings.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
+    bar = tqdm(total=steps, desc=f"pre-training {title}", disable=not progress, mininterval=2)
+    model.train()
+    for epoch in range(epochs):
+        order = np.random.default_rng([settings.seed, epoch]).permutation(train)
+        draw = loader.draw(settings.seed, epoch)
+        for start in range(0, len(order), settings.batch_size):
+            clips = order[start : start + settings.batch_size]
+            target = torch.as_tensor(loader.labels(clips), device=loader.device)
+            with autocast(loader.device, settings.precision):
+                clip = memory_format(loader.gather(clips, draw), settings.precision)
+                features = model.forward_features(clip)
+                loss = F.cross_entropy(model.head(features), target)
+                loss = loss + settings.au_weight * F.mse_loss(au_head(features), aus[clips])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            bar.update()
+    bar.close()
+
+
+def _split(store: FrameStore, phase: str, settings: Pretraining) -> tuple[np.ndarray, np.ndarray]:
+    """Manifest rows to train on and held-out ones; the last subjects are held out."""
     clips = store.manifest
-    fits = (clips["n_frames"] > 1) if num_frames > 1 else (clips["n_frames"] == 1)
+    fits = (clips["n_frames"] == 1) if phase == "stills" else (clips["n_frames"] > 1)
     subjects = sorted(clips.loc[fits, "subject"].unique())
     held = set(subjects[-max(1, round(settings.holdout * len(subjects))) :])
     away = clips["subject"].isin(held)

@@ -17,7 +17,15 @@ from pandas.io.formats.style import Styler
 
 from dferlib import metrics, stats
 from dferlib.protocols import Protocol
-from dferlib.runs import IDENTITY, Run, load_runs, results_folder, write_csv
+from dferlib.runs import (
+    IDENTITY,
+    Run,
+    load_runs,
+    project_root,
+    results_folder,
+    write_atomic,
+    write_csv,
+)
 
 Evidence = Mapping[str, pd.DataFrame]
 
@@ -262,3 +270,31 @@ def update_summary(
         merged = pd.concat([kept, new], ignore_index=True) if len(kept) else new
         write_csv(path, merged.sort_values([*SUMMARY_KEY, "table"], kind="stable"))
     return new
+
+
+TABLE_MARKS = ("<!-- results: python -m dferlib.report -->", "<!-- end of results -->")
+
+
+def markdown_table(summary: pd.DataFrame) -> str:
+    """The ablation rows of a summary as a Markdown table, one line per dataset and row."""
+    lines = ["| dataset | row | published (real data) | ours (synthetic faces) | n |"]
+    lines += ["|---|---|---|---|---|"]
+    first = summary.groupby(["paper", "dataset", "preset"])["table"].transform("min")
+    for row in summary[(summary["table"] == first) & summary["ours"].notna()].itertuples():
+        ours = f"{row.ours:.1f} [{row.ci_low:.1f}, {row.ci_high:.1f}]"
+        cells = (row.dataset, row.row, f"{row.published:.2f}", ours, f"{row.n:.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def update_readme(readme: Path, summary: Path) -> None:
+    """Write the table of the summary between the two marks of the README."""
+    before, rest = readme.read_text(encoding="utf-8").split(TABLE_MARKS[0])
+    after = rest.split(TABLE_MARKS[1])[1]
+    table = f"{TABLE_MARKS[0]}\n{markdown_table(pd.read_csv(summary))}\n{TABLE_MARKS[1]}"
+    write_atomic(readme, lambda file: file.write((before + table + after).encode()))
+
+
+if __name__ == "__main__":
+    root = project_root()
+    update_readme(root / "README.md", root / "results" / "summary.csv")

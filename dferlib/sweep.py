@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.folds import Split, split_fold
 from dferlib.datasets.store import FrameStore, cache_folder
-from dferlib.evaluate import make_predictions
+from dferlib.evaluate import choose_precision, make_predictions
 from dferlib.models import create_model
 from dferlib.pretrain import load_weights, pretrained_backbone, save_weights
 from dferlib.protocols import Protocol
@@ -60,24 +60,8 @@ def plan_tasks(
 
 
 def resolve_precision(protocol: Protocol, device: str | torch.device = "cpu") -> Protocol:
-    """Replace precision ``auto``: bf16 where the device has units for it, float32 elsewhere.
-
-    bf16 without such units is emulated and slower than float32; the choice is part of the run's
-    record and of its id.
-    """
-    if protocol.precision != "auto":
-        return protocol
-    if torch.device(device).type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = _has_bf16_units()
-    return protocol.override(precision="bf16" if fast else "float32")
-
-
-def _has_bf16_units() -> bool:
-    # torch has no public question for this yet; a version without these names means no
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in names)
+    """Replace precision ``auto`` by the device's; it becomes part of the record and of the id."""
+    return protocol.override(precision=choose_precision(protocol.precision, device))
 
 
 def build_model(task: Task, num_classes: int) -> nn.Module:

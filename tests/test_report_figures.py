@@ -1,5 +1,7 @@
 """Tables and figures: what stands where, and what is said of cells that were not run."""
 
+from pathlib import Path
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -168,3 +170,12 @@ def test_widget_redraws_for_each_choice():
     box = widgets.choose(plot, variant=["a", "b"], select=["last"])
     box.children[0].children[0].value = "b"
     assert drawn == [("a", "last"), ("b", "last")]
+
+
+def test_the_readme_shows_the_stored_results():
+    root = Path(report.__file__).parent.parent
+    text = (root / "README.md").read_text(encoding="utf-8")
+    start, end = report.TABLE_MARKS
+    shown = text.split(start)[1].split(end)[0].strip()
+    assert shown == report.markdown_table(pd.read_csv(root / "results" / "summary.csv"))
+    assert shown.count("\n") > 5
