@@ -26,7 +26,7 @@ CENTRE = 4  # crops are numbered: the four corners, then the centre
 @dataclass(frozen=True)
 class Draw:
     """What is decided for every clip of the store: frame rows (N, T), crop (N,) in 0..4, mirrored
-    (N,).
+    (N,). Rows that are no whole numbers lie between two frames.
     """
 
     frames: np.ndarray
@@ -84,11 +84,19 @@ class ClipLoader:
     def gather(self, clips: np.ndarray, draw: Draw | None = None) -> Tensor:
         """The clips at these manifest rows as one batch (B, 3, T, H, W), ImageNet-normalised."""
         draw = draw or self.draw()
-        frames = torch.from_numpy(self.store.frames[draw.frames[clips]]).to(self.device)
-        pixels = _crop_and_mirror(frames, draw.crop[clips], draw.mirror[clips], self.input_size)
+        rows = draw.frames[clips]
+        pixels = self._pixels(np.floor(rows).astype(np.int64), clips, draw)
+        if rows.dtype.kind == "f":
+            after = self._pixels(np.ceil(rows).astype(np.int64), clips, draw).float()
+            share = torch.from_numpy((rows % 1).astype(np.float32)).to(self.device)
+            pixels = pixels.float().lerp(after, share[:, :, None, None, None])
         mean = torch.tensor(IMAGENET_MEAN, device=self.device).mul(255)
         std = torch.tensor(IMAGENET_STD, device=self.device).mul(255)
         return ((pixels.float() - mean) / std).permute(0, 4, 1, 2, 3).contiguous()
+
+    def _pixels(self, rows: np.ndarray, clips: np.ndarray, draw: Draw) -> Tensor:
+        frames = torch.from_numpy(self.store.frames[rows]).to(self.device)
+        return _crop_and_mirror(frames, draw.crop[clips], draw.mirror[clips], self.input_size)
 
     def _batches(self, order: np.ndarray, draw: Draw) -> Iterator[tuple[Tensor, Tensor]]:
         labels = self.labels(order)

@@ -38,6 +38,60 @@ def neutral_to_peak(
     return frames
 
 
+def dynamic_sampling(
+    n_frames: ArrayLike,
+    apex: ArrayLike,
+    num_frames: int = 16,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Sample pairs of consecutive frames, one from each of num_frames / 2 segments (STT §3.2).
+
+    The places where a pair can start, n - 1 of them, are cut into segments of equal length. With
+    `rng` a pair starts anywhere in its segment, without it in the middle, rounded down. Where there
+    are fewer places than segments, `rng` draws sorted starts from all of them, and without it the
+    first pair is repeated (also where they are as many). `n_frames` and `apex` are (N,), the apex
+    is not used; returns frame numbers (N, num_frames), int64. A single frame is repeated.
+    DatasetError for empty clips and an odd `num_frames`.
+    """
+    count = np.atleast_1d(np.asarray(n_frames, dtype=np.int64))
+    _check(count, np.atleast_1d(np.asarray(apex, dtype=np.int64)), num_frames)
+    if num_frames % 2:
+        raise DatasetError(f"num_frames is {num_frames}; pairs of frames need an even number")
+    segments = num_frames // 2
+    places, order = (count - 1)[:, None], np.arange(segments)
+    if rng is None:
+        middle = (2 * order + 1) * places // (2 * segments)
+        starts = np.where(places > segments, middle, 0)
+    else:
+        share = rng.random((len(count), segments))
+        low, high = order * places // segments, (order + 1) * places // segments
+        inside = low + (share * (high - low)).astype(np.int64)
+        anywhere = np.sort((share * places).astype(np.int64), axis=1)
+        starts = np.where(places >= segments, inside, anywhere)
+    pairs = np.stack([starts, np.minimum(starts + 1, places)], axis=2)
+    return pairs.reshape(len(count), num_frames)
+
+
+def time_interpolation(
+    n_frames: ArrayLike,
+    apex: ArrayLike,
+    num_frames: int = 16,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Spread positions evenly over the whole clip, between frames as well (TI in Table 3 of STT).
+
+    Returns (N, num_frames) float64 in 0 .. n - 1; the loader mixes both neighbours of a position
+    between two frames. Neither the apex nor `rng` changes anything: the positions are fixed.
+    `num_frames` of 1 gives the middle. DatasetError for empty clips.
+    """
+    count = np.atleast_1d(np.asarray(n_frames, dtype=np.int64))
+    _check(count, np.atleast_1d(np.asarray(apex, dtype=np.int64)), num_frames)
+    last = (count - 1)[:, None]
+    if num_frames == 1:
+        return last / 2
+    return last * np.arange(num_frames) / (num_frames - 1)
+
+
 def _check(count: np.ndarray, peak: np.ndarray, num_frames: int) -> None:
     if num_frames < 1:
         raise DatasetError(f"num_frames is {num_frames}; at least 1 frame must be sampled")
