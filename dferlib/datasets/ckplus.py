@@ -3,11 +3,10 @@
 Expected, as unpacked from the archives that the owner sends:
 
     <root>/
-        cohn-kanade-images/S005/001/S005_001_00000001.png ... S005_001_00000011.png   1-based; the
-        last is the peak Emotion/S005/001/S005_001_00000011_emotion.txt
-        only for labelled sequences FACS/S005/001/S005_001_00000011_facs.txt
-        not needed Landmarks/S005/001/S005_001_00000001_landmarks.txt ...                        68
-        rows "x y" per image
+        cohn-kanade-images/S005/001/S005_001_00000001.png ...     1-based; the last is the peak
+        Emotion/S005/001/S005_001_00000011_emotion.txt            only for labelled sequences
+        FACS/S005/001/S005_001_00000011_facs.txt                  not needed
+        Landmarks/S005/001/S005_001_00000001_landmarks.txt ...    68 rows "x y" per image
 
 The four trees are told apart by their files, so their folders may have other names and be nested
 (`extended-cohn-kanade-images/cohn-kanade-images`, `Emotion_labels/Emotion`, `Images`, ...). 327 of

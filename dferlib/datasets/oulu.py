@@ -2,8 +2,11 @@
 
 Expected:
 
-    <root>/{NI,VL}/{Dark,Strong,Weak}/P001/{Anger,Disgust,Fear,Happiness,Sadness,Surprise}/000.jpeg
-    001.jpeg ...
+    <root>/
+        {NI,VL}/{Dark,Strong,Weak}/
+            P001/ ... P080/
+                {Anger,Disgust,Fear,Happiness,Sadness,Surprise}/
+                    000.jpeg 001.jpeg ...
 
 NI is the near-infrared camera, VL the one for visible light. 80 subjects with six sequences each
 for every camera and light; frames are 0-based and go from neutral to the peak, the last. `<root>`

@@ -1,10 +1,10 @@
 """The frame store: a manifest and one memory-mapped array of aligned face crops.
 
     <cache>/stores/<dataset>-<source>-<size>px-<key>/
-        manifest.csv       one row per clip, `MANIFEST_COLUMNS` frames.npy         uint8 (total
-        frames, size, size, 3), RGB; a clip's rows start at its offset aus.npy ...        truth of
-        procedural faces, aligned with the frames store.json         shapes, SHA-256 of the arrays,
-        what went in, notes on single clips
+        manifest.csv    one row per clip, `MANIFEST_COLUMNS`
+        frames.npy      uint8 (total frames, size, size, 3), RGB; a clip's rows start at its offset
+        aus.npy ...     truth of procedural faces, aligned with the frames
+        store.json      shapes, SHA-256 of the arrays, what went in, notes on single clips
 
 The key is a hash of everything that went in, so that a store is built once and never again while
 nothing changes. The cache is the folder in the environment variable DFER_CACHE, else the user's
