@@ -78,7 +78,7 @@ def run(rest: list[str]) -> None:
     env([])
     # Own results: those in git would be read, and nothing trained.
     given = {"dataset": "oulu", "source": "synthetic", "preset": "quick"}
-    given |= {"results_dir": str(ROOT / "out" / "results"), **dict(chosen.p)}
+    given |= {"results_dir": "out/results", **dict(chosen.p)}
     output = ROOT / "out" / f"{chosen.notebook}-{given['dataset']}.ipynb"
     notebook = ROOT / "notebooks" / f"{chosen.notebook}.ipynb"
     options = [part for name, value in given.items() for part in ("-p", name, value)]
@@ -88,7 +88,7 @@ def run(rest: list[str]) -> None:
     call(PYTHON, "-m", "nbconvert", *html, output)
     print(f"\nThe executed notebook: {output}")
     print(f"to read in a browser:  {output.with_suffix('.html')}")
-    base = Path(given["results_dir"] or ROOT / "results").expanduser()
+    base = ROOT / Path(given["results_dir"] or "results").expanduser()
     for folder in sorted((base / chosen.notebook).glob(f"{given['dataset']}-*/figures")):
         print(f"its figures:           {folder}")
 

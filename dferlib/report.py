@@ -160,7 +160,8 @@ def describe_datasets(paper: Protocol, manifests: Mapping[str, pd.DataFrame]) ->
         rows.append(row)
     table = pd.DataFrame(rows)
     counts = [name for name in ("subjects", "sequences", "frames") if name in table]
-    return table.astype(dict.fromkeys(counts, "Int64"))
+    table = table.astype(dict.fromkeys(counts, "Int64"))
+    return table[[*table.columns.drop("status"), "status"]]
 
 
 def confusion_of(
