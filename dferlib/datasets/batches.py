@@ -20,23 +20,31 @@ from dferlib.datasets.store import FrameStore
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-CENTRE = 4  # crops are numbered: the four corners, then the centre
+CROPS = ("five", "random", "none")
+PEAKS = ("annotated", "last", "middle")
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What is decided for every clip of the store: frame rows (N, T), crop (N,) in 0..4, mirrored
-    (N,). Rows that are no whole numbers lie between two frames.
+    """What is decided for every clip of the store.
+
+    Frame rows (N, T), those that are no whole numbers lie between two frames; the crop's corner
+    (N, 2) as top and left pixel; mirrored or not (N,).
     """
 
     frames: np.ndarray
-    crop: np.ndarray
+    corner: np.ndarray
     mirror: np.ndarray
 
 
 @dataclass(frozen=True)
 class ClipLoader:
-    """Gathers clips of a store as normalised float batches (B, 3, T, input_size, input_size)."""
+    """Gathers clips of a store as normalised float batches (B, 3, T, input_size, input_size).
+
+    In training `crop` is "five" (a corner or the centre), "random" (anywhere) or "none" (the
+    centre), and `flip` mirrors every other clip; test clips are centred and not mirrored. `peak` is
+    the frame that the sampler takes for the apex: the "annotated" one, the "last" or the "middle".
+    """
 
     store: FrameStore
     sampler: str
@@ -44,8 +52,14 @@ class ClipLoader:
     input_size: int
     batch_size: int
     device: torch.device
+    crop: str = "five"
+    flip: bool = True
+    peak: str = "annotated"
 
     def __post_init__(self) -> None:
+        for name, value, known in (("crop", self.crop, CROPS), ("peak", self.peak, PEAKS)):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}, allowed are {', '.join(known)}")
         if self.input_size > self.store.size:
             raise ValueError(
                 f"input_size {self.input_size} is larger than the {self.store.size} px of the "
@@ -59,13 +73,29 @@ class ClipLoader:
         clips = self.store.manifest
         rng = None if seed is None else np.random.default_rng([seed, epoch])
         sample = getattr(samplers, self.sampler)
-        frames = sample(
-            clips["n_frames"].to_numpy(), clips["apex"].to_numpy(), self.num_frames, rng=rng
-        )
+        frames = sample(clips["n_frames"].to_numpy(), self._apex(), self.num_frames, rng=rng)
         frames = frames + clips["offset"].to_numpy()[:, None]
-        if rng is None:
-            return Draw(frames, np.full(len(clips), CENTRE), np.zeros(len(clips), dtype=bool))
-        return Draw(frames, rng.integers(0, 5, len(clips)), rng.random(len(clips)) < 0.5)
+        mirror = np.zeros(len(clips), dtype=bool)
+        corner = self._corners(rng, len(clips))
+        if rng is not None and self.flip:
+            mirror = rng.random(len(clips)) < 0.5
+        return Draw(frames, corner, mirror)
+
+    def _apex(self) -> np.ndarray:
+        """Frame (N,) that counts as the peak of each clip; -1 is the last."""
+        count = self.store.manifest["n_frames"].to_numpy()
+        rules = {"last": np.full_like(count, -1), "middle": (count - 1) // 2}
+        return rules.get(self.peak, self.store.manifest["apex"].to_numpy())
+
+    def _corners(self, rng: np.random.Generator | None, count: int) -> np.ndarray:
+        """Top and left pixel (N, 2) of each clip's crop."""
+        room = self.store.size - self.input_size
+        if rng is None or self.crop == "none":
+            return np.full((count, 2), room // 2)
+        if self.crop == "random":
+            return rng.integers(0, room, (count, 2), endpoint=True)
+        places = np.array([(0, 0), (0, room), (room, 0), (room, room), (room // 2, room // 2)])
+        return places[rng.integers(0, 5, count)]
 
     def labels(self, clips: np.ndarray) -> np.ndarray:
         """Class index of the clips at these manifest rows, in the order of ``store.classes``."""
@@ -96,7 +126,7 @@ class ClipLoader:
 
     def _pixels(self, rows: np.ndarray, clips: np.ndarray, draw: Draw) -> Tensor:
         frames = torch.from_numpy(self.store.frames[rows]).to(self.device)
-        return _crop_and_mirror(frames, draw.crop[clips], draw.mirror[clips], self.input_size)
+        return _crop_and_mirror(frames, draw.corner[clips], draw.mirror[clips], self.input_size)
 
     def _batches(self, order: np.ndarray, draw: Draw) -> Iterator[tuple[Tensor, Tensor]]:
         labels = self.labels(order)
@@ -114,15 +144,12 @@ def denormalise(clip: Tensor) -> Tensor:
     return (clip * std + mean).clamp(0, 1)
 
 
-def _crop_and_mirror(frames: Tensor, crop: np.ndarray, mirror: np.ndarray, size: int) -> Tensor:
-    """Cut ``size`` px out of (B, T, S, S, 3) at one of five places, one choice per clip."""
-    room = frames.shape[2] - size
-    top = np.array([0, 0, room, room, room // 2])[crop]
-    left = np.array([0, room, 0, room, room // 2])[crop]
+def _crop_and_mirror(frames: Tensor, corner: np.ndarray, mirror: np.ndarray, size: int) -> Tensor:
+    """Cut ``size`` px out of (B, T, S, S, 3), the same place in all frames of a clip."""
     steps = np.arange(size)
-    rows = top[:, None] + steps
-    columns = left[:, None] + np.where(mirror[:, None], steps[::-1], steps)
-    batch = torch.arange(len(crop), device=frames.device).view(-1, 1, 1, 1)
+    rows = corner[:, :1] + steps
+    columns = corner[:, 1:] + np.where(mirror[:, None], steps[::-1], steps)
+    batch = torch.arange(len(corner), device=frames.device).view(-1, 1, 1, 1)
     time = torch.arange(frames.shape[1], device=frames.device).view(1, -1, 1, 1)
     rows, columns = (torch.as_tensor(part, device=frames.device) for part in (rows, columns))
     return frames[batch, time, rows[:, None, :, None], columns[:, None, None, :]]

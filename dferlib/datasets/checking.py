@@ -7,21 +7,20 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from dferlib.datasets.faces import read_landmarks
-from dferlib.datasets.folds import subject_folds
+from dferlib.datasets.folds import split_fold
 from dferlib.datasets.images import load_rgb
 from dferlib.datasets.manifest import DATASETS, DatasetError, make_manifest
-from dferlib.datasets.scan import Scan
+from dferlib.datasets.scan import Golden, Scan
 from dferlib.datasets.sources import load_reader, scan_dataset
+from dferlib.datasets.video import count_decoded
 
-NUM_FOLDS = 10
+UNKNOWN = -1  # of a count
 SHOWN = 20  # problems and errors that the text of a report lists
 
 
@@ -29,7 +28,8 @@ SHOWN = 20  # problems and errors that the text of a report lists
 class CheckReport:
     """What `check` found; `str()` is a table.
 
-    `counts` has the columns what, expected and found, which is -1 where it could not be counted.
+    `counts` has the columns what, expected and found. Both are -1 where nothing is known: of what
+    to expect, or because it could not be counted.
     """
 
     dataset: str
@@ -47,11 +47,13 @@ class CheckReport:
     @property
     def differences(self) -> pd.DataFrame:
         """The rows of `counts` that are not as expected."""
-        return self.counts[self.counts["expected"] != self.counts["found"]]
+        known = self.counts["expected"] != UNKNOWN
+        return self.counts[known & (self.counts["expected"] != self.counts["found"])]
 
     def __str__(self) -> str:
+        different = set(self.differences["what"])
         rows = [
-            f"  {what:<26}{expected:>10}{found:>10}{'' if expected == found else '   differs'}"
+            f"  {what:<26}{_show(expected)}{_show(found)}{'   differs' * (what in different)}"
             for what, expected, found in self.counts.itertuples(index=False)
         ]
         verdict = (
@@ -72,13 +74,20 @@ class CheckReport:
         )
 
 
+def _show(count: int) -> str:
+    return f"{'-' if count == UNKNOWN else count:>10}"
+
+
 def _list_texts(title: str, texts: tuple[str, ...]) -> list[str]:
     more = [f"  and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
     return [f"{title}: {len(texts)}", *(f"  {text}" for text in texts[:SHOWN]), *more]
 
 
 def list_datasets() -> tuple[str, ...]:
-    """Names of the datasets, each of which has a procedural stand-in."""
+    """Names of the datasets: those of the papers, and any `folder` of clips.
+
+    Those of the papers have a procedural stand-in.
+    """
     return tuple(DATASETS)
 
 
@@ -99,63 +108,66 @@ def check(
     Differences are reported, not raised: a licensed copy may be a newer or a partial one.
     `decode=False` skips reading the images. DatasetError if the dataset is not there at all.
     """
-    reader = load_reader(dataset)
+    golden = load_reader(dataset).GOLDEN
     scan = scan_dataset(dataset, root, options)
     unreadable = _list_unreadable(scan, progress) if decode else []
     return CheckReport(
         dataset,
         scan.root,
         scan.layout,
-        _compare(reader, scan),
-        (*scan.problems, *_list_repeats(scan)),
+        _compare(golden, scan),
+        (*scan.problems, *(_list_repeats(scan) if golden.once else ())),
         (*scan.errors, *unreadable),
     )
 
 
 def _list_repeats(scan: Scan) -> list[str]:
-    # in both datasets with a reader every subject shows an emotion once
     pairs = Counter((clip.subject, clip.label) for clip in scan.clips)
     return [
         f"{who} has {count} clips of {what}" for (who, what), count in pairs.items() if count > 1
     ]
 
 
-def _compare(reader: ModuleType, scan: Scan) -> pd.DataFrame:
+def _compare(golden: Golden, scan: Scan) -> pd.DataFrame:
     labels = Counter(clip.label for clip in scan.clips)
-    per_subject = Counter(Counter(clip.subject for clip in scan.clips).values())
-    fold_clips, fold_subjects = _count_folds(scan)
-    rows = [(name, value, scan.counts.get(name, -1)) for name, value in reader.GOLDEN.items()]
-    rows += [(name, value, labels[name]) for name, value in reader.GOLDEN_CLASSES.items()]
-    expected = reader.GOLDEN_CLIPS_PER_SUBJECT
-    for clips in sorted(set(expected) | set(per_subject)):
-        rows.append((f"subjects with {clips} clips", expected.get(clips, 0), per_subject[clips]))
-    for title, golden, found in (
-        ("clips", reader.GOLDEN_FOLD_CLIPS, fold_clips),
-        ("subjects", reader.GOLDEN_FOLD_SUBJECTS, fold_subjects),
-    ):
-        for fold, pair in enumerate(zip(golden, found, strict=True), start=1):
-            rows.append((f"{title} in fold {fold}", *pair))
+    counts = dict.fromkeys(scan.counts, UNKNOWN) | dict(golden.counts)
+    classes = dict.fromkeys(scan.classes or DATASETS[scan.dataset], UNKNOWN) | dict(golden.classes)
+    rows = [(name, value, scan.counts.get(name, UNKNOWN)) for name, value in counts.items()]
+    rows += [(name, value, labels[name]) for name, value in classes.items()]
+    if expected := golden.clips_per_subject:
+        found = Counter(Counter(clip.subject for clip in scan.clips).values())
+        for clips in sorted({*expected, *found}):
+            rows.append((f"subjects with {clips} clips", expected.get(clips, 0), found[clips]))
+    manifest = make_manifest([clip.row() for clip in scan.clips], scan.dataset, "real")
+    for title, expected in (("clips", golden.fold_clips), ("subjects", golden.fold_subjects)):
+        for fold, value in enumerate(expected, start=1):
+            found = _count_fold(manifest, fold, len(expected), title)
+            rows.append((f"{title} in fold {fold}", value, found))
     return pd.DataFrame(rows, columns=["what", "expected", "found"])
 
 
-def _count_folds(scan: Scan) -> tuple[list[int], list[int]]:
-    if len({clip.subject for clip in scan.clips}) < NUM_FOLDS:
-        return [-1] * NUM_FOLDS, [-1] * NUM_FOLDS
-    manifest = make_manifest([clip.row() for clip in scan.clips], scan.dataset, "real")
-    groups = manifest.groupby(subject_folds(manifest, NUM_FOLDS))["subject"]
-    return groups.size().tolist(), groups.nunique().tolist()
+def _count_fold(manifest: pd.DataFrame, fold: int, num_folds: int, what: str) -> int:
+    try:
+        test = split_fold(manifest, fold, num_folds).test
+    except DatasetError:
+        return UNKNOWN
+    return len(test) if what == "clips" else manifest["subject"].iloc[test].nunique()
 
 
 def _list_unreadable(scan: Scan, progress: bool) -> list[str]:
     frames = [path for clip in scan.clips for path in clip.frames]
     landmarks = [path for clip in scan.clips for path in clip.landmarks if path]
-    with tqdm(total=len(frames), desc="images", leave=False, disable=not progress) as bar:
-        return [*_try_all(load_rgb, frames, bar), *_try_all(read_landmarks, landmarks, None)]
+    videos = {clip.video: clip.count for clip in scan.clips if clip.video}
+    total = len(frames) + len(videos)
+    with tqdm(total=total, desc="images", leave=False, disable=not progress) as bar:
+        return [
+            *_try_all(load_rgb, frames, bar),
+            *_try_all(read_landmarks, landmarks, None),
+            *_try_all(lambda path: count_decoded(path, videos[path]), videos, bar),
+        ]
 
 
-def _try_all(
-    read: Callable[[str], np.ndarray], paths: Iterable[str], bar: tqdm | None
-) -> list[str]:
+def _try_all(read: Callable[[str], object], paths: Iterable[str], bar: tqdm | None) -> list[str]:
     def attempt(path: str) -> str:
         try:
             read(path)

@@ -23,6 +23,7 @@ from pathlib import Path
 from dferlib.datasets.manifest import DatasetError, MissingDatasetError
 from dferlib.datasets.scan import (
     Clip,
+    Golden,
     Scan,
     describe_content,
     list_gaps,
@@ -60,26 +61,29 @@ KINDS = {
 }
 ARCHIVE_WORDS = ("cohn-kanade", "emotion_labels", "facs_labels", "landmarks")
 
-# Counts of the distribution of 2010, for the check.
-GOLDEN = {
-    "subjects": 123,
-    "sequences": 593,
-    "images": 10708,
-    "labelled clips": 327,
-    "labelled subjects": 118,
-}
-GOLDEN_CLASSES = {
-    "anger": 45,
-    "contempt": 18,
-    "disgust": 59,
-    "fear": 25,
-    "happiness": 69,
-    "sadness": 28,
-    "surprise": 83,
-}
-GOLDEN_CLIPS_PER_SUBJECT = {1: 21, 2: 22, 3: 47, 4: 20, 5: 7, 6: 1}
-GOLDEN_FOLD_CLIPS = (33, 39, 40, 35, 30, 37, 29, 29, 33, 22)
-GOLDEN_FOLD_SUBJECTS = (12,) * 8 + (11,) * 2
+# The distribution of 2010
+GOLDEN = Golden(
+    counts={
+        "subjects": 123,
+        "sequences": 593,
+        "images": 10708,
+        "labelled clips": 327,
+        "labelled subjects": 118,
+    },
+    classes={
+        "anger": 45,
+        "contempt": 18,
+        "disgust": 59,
+        "fear": 25,
+        "happiness": 69,
+        "sadness": 28,
+        "surprise": 83,
+    },
+    clips_per_subject={1: 21, 2: 22, 3: 47, 4: 20, 5: 7, 6: 1},
+    fold_clips=(33, 39, 40, 35, 30, 37, 29, 29, 33, 22),
+    fold_subjects=(12,) * 8 + (11,) * 2,
+    once=True,
+)
 
 
 def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:

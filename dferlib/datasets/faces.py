@@ -1,9 +1,6 @@
-"""Face crops from whole frames: one square box per clip, from landmarks or from a detector.
+"""Where a face is: boxes from landmarks or from Haar detections (OpenCV 4), and cutting them out.
 
-One box serves all frames of a clip, so that a crop shows how the face moves and not how the box
-does. It comes from the landmarks of all its frames where the dataset has them, and else from Haar
-detections (OpenCV 4), of which a clip takes the median. Boxes are (x0, y0, x1, y1) in pixels, x to
-the right and y down.
+Boxes are (x0, y0, x1, y1) in pixels, x to the right and y down.
 """
 
 from __future__ import annotations
@@ -16,66 +13,17 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dferlib.datasets.images import load_rgb
 from dferlib.datasets.manifest import DatasetError
-from dferlib.datasets.scan import Clip
 
-CROP_VERSION = "1"  # raise when crops change: it is part of every store's key
 MARGIN = 0.10  # the tight landmark box is enlarged by this to a square
 LANDMARKS = 68
 SAME_FACE = 0.3  # boxes of one face overlap at least so much (intersection over union)
 # Tried in this order on each frame: the first misses fewest faces and is the fastest.
 CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
-DETECT_FRAMES = 9  # frames of a clip in which a face is looked for: enough for a median
 SMALLEST_FACE = 0.2  # of the shorter side of the frame
 # A Haar box is larger than the landmarks of its face and sits higher: centre shift and scale in box
 # sides.
 HAAR_SHIFT, HAAR_SCALE = (0.0, 0.17), 0.9
-
-
-def read_clips(
-    clips: Sequence[Clip], size: int
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, str]]:
-    """Read clips as crops uint8 (total frames, size, size, 3); no truth; notes by clip."""
-    parts, notes = [], {}
-    for clip in clips:
-        frames, note = read_clip(clip, size)
-        parts.append(frames)
-        if note:
-            notes[clip.clip_id] = note
-    return np.concatenate(parts), {}, notes
-
-
-def read_clip(clip: Clip, size: int) -> tuple[np.ndarray, str]:
-    """Read one clip as crops uint8 (T, size, size, 3) and a note, empty if all is as it should be.
-
-    A frame without landmarks or without a detected face uses the box of the others; a clip without
-    any keeps the centre square. DatasetError naming the file if a frame or a landmark file cannot
-    be read.
-    """
-    frames = [load_rgb(path) for path in clip.frames]
-    shapes = {frame.shape for frame in frames}
-    if len(shapes) > 1 and not clip.cropped:
-        sizes = sorted(f"{width}x{height}" for height, width, _ in shapes)
-        folder = Path(clip.frames[0]).parent
-        raise DatasetError(f"the frames in {folder} differ in size ({', '.join(sizes)})")
-    if clip.cropped:
-        return np.stack([crop(f, (0, 0, f.shape[1], f.shape[0]), size) for f in frames]), ""
-    box, note = _landmark_box(clip), ""
-    if box is None:
-        note = "no landmarks, face detected instead" if clip.landmarks else ""
-        places = np.linspace(0, len(frames) - 1, min(len(frames), DETECT_FRAMES)).round()
-        tracked = track_face([frames[int(place)] for place in places])
-        if tracked is None:
-            note, box = "no face found, centre square kept", centre_square(frames[0])
-        else:
-            box = haar_to_landmark_box(np.median(tracked, axis=0))
-    return np.stack([crop(frame, box, size) for frame in frames]), note
-
-
-def _landmark_box(clip: Clip) -> np.ndarray | None:
-    points = [read_landmarks(path) for path in clip.landmarks if path]
-    return clip_box(np.stack(points)) if points else None
 
 
 def read_landmarks(path: str | Path) -> np.ndarray:

@@ -28,6 +28,7 @@ from dferlib.datasets.manifest import (
 )
 from dferlib.datasets.scan import (
     Clip,
+    Golden,
     Scan,
     describe_content,
     list_gaps,
@@ -50,12 +51,21 @@ FPS = 25.0
 SUBJECT, FRAME = r"P\d{3}", r"(\d+)\.jpe?g"
 ARCHIVE_WORDS = ("oulu", "originalimg", "preprocess")
 
-# Counts of one camera and light, for the check.
-GOLDEN = {"subjects": 80, "sequences": 480, "images": 10379, "shortest clip": 9, "longest clip": 72}
-GOLDEN_CLASSES = dict.fromkeys(DATASETS["oulu"], 80)
-GOLDEN_CLIPS_PER_SUBJECT = {6: 80}
-GOLDEN_FOLD_CLIPS = (48,) * 10
-GOLDEN_FOLD_SUBJECTS = (8,) * 10
+# One camera and light
+GOLDEN = Golden(
+    counts={
+        "subjects": 80,
+        "sequences": 480,
+        "images": 10379,
+        "shortest clip": 9,
+        "longest clip": 72,
+    },
+    classes=dict.fromkeys(DATASETS["oulu"], 80),
+    clips_per_subject={6: 80},
+    fold_clips=(48,) * 10,
+    fold_subjects=(8,) * 10,
+    once=True,
+)
 
 
 def scan(

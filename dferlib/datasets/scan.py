@@ -20,10 +20,20 @@ SEARCH_FOLDERS = (
 
 
 @dataclass(frozen=True)
-class Clip:
-    """One labelled clip: its frames in order and, if the dataset has them, their landmark files.
+class View:
+    """A way to look at a frame: a half of it ("left", "right" or "" for all), turned clockwise."""
 
-    A frame without landmarks has "" there.
+    part: str = ""
+    turn: int = 0  # degrees: 0, 90, 180 or 270
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled clip: its frames in order, or a video with so many of them.
+
+    `landmarks` are the frames' landmark files if the dataset has them, "" for a frame without. Of
+    several `views` the one is taken in which a face is found. A clip with neither frames nor a
+    video is one that the dataset lists and nobody can read: a grey frame stands for it.
     """
 
     clip_id: str
@@ -34,15 +44,26 @@ class Clip:
     apex: int
     landmarks: tuple[str, ...] = ()
     cropped: bool = False  # the frames are face crops already
+    onset: int = -1
+    split: str = ""
+    video: str = ""
+    count: int = 1  # frames of the video
+    views: tuple[View, ...] = ()
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames that the clip has in a store."""
+        return len(self.frames) or self.count
 
     def row(self) -> dict[str, Any]:
         """The clip's row of the manifest."""
-        names = ("clip_id", "subject", "label", "fps", "apex")
-        return {name: getattr(self, name) for name in names} | {"n_frames": len(self.frames)}
+        names = ("clip_id", "subject", "label", "fps", "apex", "onset", "split", "n_frames")
+        return {name: getattr(self, name) for name in names}
 
     def inputs(self) -> list[list[Any]]:
         """Name, size and time of every file that is read for this clip, for the store's key."""
-        files = [Path(name) for name in (*self.frames, *filter(None, self.landmarks))]
+        names = (*self.frames, *self.landmarks, self.video)
+        files = [Path(name) for name in names if name]
         stats = [file.stat() for file in files]
         return [[f.name, s.st_size, s.st_mtime_ns] for f, s in zip(files, stats, strict=True)]
 
@@ -52,7 +73,7 @@ class Scan:
     """A dataset as found on disk: labelled clips, the layout variant in words, and counts.
 
     `problems` are odd but can be lived with; `errors` name clips that cannot be read as they
-    should.
+    should. `classes` is the class order where it follows from the files and not from the dataset.
     """
 
     dataset: str
@@ -62,6 +83,7 @@ class Scan:
     counts: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     def refuse_errors(self) -> Scan:
         """The scan itself if it has no errors; DatasetError with the first of them otherwise."""
@@ -73,6 +95,29 @@ class Scan:
                 "Copy them anew from the dataset, or leave clips out with exclude"
             )
         return self
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What is known of a whole copy of a dataset, for the check; what is not is left out.
+
+    `once`: nobody shows an expression twice.
+    """
+
+    counts: Mapping[str, int]
+    classes: Mapping[str, int] = field(default_factory=dict)
+    clips_per_subject: Mapping[int, int] = field(default_factory=dict)
+    fold_clips: tuple[int, ...] = ()
+    fold_subjects: tuple[int, ...] = ()
+    once: bool = False
+
+
+def leave_out(clips: Sequence[Clip], exclude: Sequence[str], where: object) -> list[Clip]:
+    """The clips without those named in `exclude`; DatasetError if one of them is not there."""
+    unknown = sorted(set(exclude) - {clip.clip_id for clip in clips})
+    if unknown:
+        raise DatasetError(f"exclude names {unknown}, but {where} has no such clips")
+    return [clip for clip in clips if clip.clip_id not in exclude]
 
 
 def is_junk(path: Path) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dferlib.datasets import faces
+from dferlib.datasets import reading
 from dferlib.datasets.manifest import (
     DATASETS,
     PRETRAINING,
@@ -152,15 +152,16 @@ def real_source(scan: Scan, fraction: float, options: Mapping[str, Any]) -> Sour
     clips = _take_fraction(scan.refuse_errors().clips, fraction)
     rows = [clip.row() for clip in clips]
     manifest = make_manifest(rows, scan.dataset, "real")
+    classes = scan.classes or DATASETS[scan.dataset]
     inputs = {"files": digest([clip.inputs() for clip in clips])}
     return Source(
         scan.dataset,
         "real",
-        check_manifest(manifest, DATASETS[scan.dataset]),
-        DATASETS[scan.dataset],
-        f"crop-{faces.CROP_VERSION}",
+        check_manifest(manifest, classes),
+        classes,
+        f"crop-{reading.CROP_VERSION}",
         {**inputs, "options": dict(options), "manifest": manifest_digest(manifest)},
-        lambda rows: partial(faces.read_clips, tuple(clips[row] for row in rows)),
+        lambda rows: partial(reading.read_clips, tuple(clips[row] for row in rows)),
     )
 
 

@@ -1,0 +1,117 @@
+"""Decoding videos to RGB frames with PyAV, with errors that name the file.
+
+PyAV is the extra `video` of this package; nothing else needs it. How many frames a clip has is
+taken from the file's header, or by counting packets where the header does not say, and neither
+decodes a picture. What was decoded is compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dferlib.datasets.images import MAX_PIXELS
+from dferlib.datasets.manifest import DatasetError
+
+VIDEOS = r".*\.(?:avi|flv|mp4|mkv|mov|webm|mpg|mpeg|wmv)"
+FPS_UNKNOWN = 25.0  # where a file does not say
+MOST_FPS = 240
+SLACK = 2  # headers are often wrong by a frame or two: such clips are cut or held, and noted
+LFS_HEADER = b"version https://git-lfs"
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """Number of frames and frames per second of a video, as its file says."""
+
+    count: int
+    fps: float
+
+
+def import_av() -> ModuleType:
+    """Import PyAV; DatasetError naming the extra if it is not installed."""
+    try:
+        import av
+    except ImportError as error:
+        raise DatasetError(
+            f"reading videos needs PyAV ({error}); install it with pip install 'dferlib[video]' "
+            "or pip install av"
+        ) from error
+    return av
+
+
+def is_lfs_stub(path: str | Path) -> bool:
+    """Whether the file is the few lines that git leaves where the real one was not fetched."""
+    with open(path, "rb") as file:
+        return file.read(len(LFS_HEADER)) == LFS_HEADER
+
+
+def probe(path: str | Path) -> VideoFacts:
+    """Number of frames and rate of a video; DatasetError naming the file if it is none."""
+    with _open(path) as (container, stream):
+        count = stream.frames
+        if count < 1:
+            count = sum(1 for packet in container.demux(stream) if packet.size)
+        if count < 1:
+            raise DatasetError(f"video {path} has no frames")
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        return VideoFacts(count, rate if 0 < rate <= MOST_FPS else FPS_UNKNOWN)
+
+
+def iter_frames(path: str | Path) -> Iterator[np.ndarray]:
+    """Decode a video frame by frame as uint8 RGB (H, W, 3); DatasetError naming the file."""
+    with _open(path) as (container, stream):
+        stream.codec_context.thread_count = 1  # the store is built by one process per core
+        for frame in container.decode(stream):
+            yield frame.to_ndarray(format="rgb24")
+
+
+def count_decoded(path: str | Path, declared: int) -> str:
+    """Decode a whole video and compare; see `compare_counts`."""
+    return compare_counts(path, sum(1 for _ in iter_frames(path)), declared)
+
+
+def compare_counts(path: str | Path, decoded: int, declared: int) -> str:
+    """Note on how many frames were decoded, empty if as many as the file declares.
+
+    DatasetError naming the file if there are none, or if more than two are missing or too many.
+    """
+    if decoded == declared:
+        return ""
+    what = f"{decoded} of {declared} declared frames decoded"
+    if not decoded or abs(decoded - declared) > SLACK:
+        raise DatasetError(
+            f"video {path} is damaged: {what}. "
+            "Copy it anew from the dataset, or leave its clip out with exclude"
+        )
+    return what
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[tuple[Any, Any]]:
+    av = import_av()
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DatasetError(f"{path} holds no video")
+            stream = container.streams.video[0]
+            width, height = stream.codec_context.width, stream.codec_context.height
+            if width * height > MAX_PIXELS:
+                raise DatasetError(f"{path} is {width} x {height} pixels: no video of a face")
+            yield container, stream
+    except DatasetError:
+        raise
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise DatasetError(f"video {path} cannot be decoded ({error}). {_way_out(path)}") from error
+
+
+def _way_out(path: str | Path) -> str:
+    if Path(path).is_file() and is_lfs_stub(path):
+        return "It is a stub of git-lfs: run `git lfs pull` in the dataset's folder"
+    return "Copy it anew from the dataset, or leave its clip out with exclude"
