@@ -12,26 +12,26 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from filelock import FileLock
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from tqdm.auto import tqdm
 
 from dferlib.datasets import open_store
 from dferlib.datasets.batches import ClipLoader
+from dferlib.datasets.standins import plan_standin
 from dferlib.datasets.store import FrameStore, cache_folder
 from dferlib.evaluate import autocast, choose_precision, memory_format
 from dferlib.models import create_model
-from dferlib.runs import digest, write_json
-from dferlib.synthface import FACE_VERSION
+from dferlib.runs import digest, write_atomic, write_json
 
 INITS = ("random", "torchvision", "synthetic")
 
@@ -98,11 +98,21 @@ def pretrained_backbone(
         state, record = load_weights(path), json.loads(path.with_suffix(".json").read_text())
     else:
         state, record = _user_weights(Path(init).expanduser()), {}
-        init = (
-            f"path:{_sha256(Path(init).expanduser())[:12]}"  # the content counts, not where it lies
-        )
+        init = init_key(init)  # the content counts, not where it lies
     loaded = copy_backbone(model, state)
     return {**record, "init": init, "loaded": loaded}
+
+
+def init_key(init: str, settings: Pretraining | None = None) -> str:
+    """What decides the initial weights besides the model itself; part of every run's id."""
+    if init == "synthetic":
+        settings = settings or Pretraining()
+        faces = plan_standin("pretraining", settings.fraction).fingerprint()
+        return f"synthetic:{digest({'settings': vars(settings), 'faces': faces})}"
+    if init in INITS:
+        return init
+    path = Path(init).expanduser()
+    return f"path:{_sha256(path)[:12]}" if path.is_file() else f"path:{init}"
 
 
 def copy_backbone(model: nn.Module, state: dict[str, torch.Tensor]) -> int:
@@ -143,9 +153,9 @@ def synthetic_weights(
     """Path of the cached synthetic weights of this architecture, trained now if need be."""
     module = importlib.import_module(f"dferlib.models.{name}")
     options = {**options, **getattr(module, "PRETRAIN_OPTIONS", {})}
-    what = {"name": name, "options": options, "store_size": store_size, "input_size": input_size}
     settings = replace(settings, precision=choose_precision(settings.precision, device))
-    what |= {"num_frames": num_frames, "face": FACE_VERSION, "settings": vars(settings)}
+    what = {"name": name, "options": options, "store_size": store_size, "input_size": input_size}
+    what |= {"num_frames": num_frames, "settings": init_key("synthetic", settings)}
     path = cache_folder() / "weights" / f"{name}-{digest(what)}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
@@ -274,9 +284,8 @@ def save_weights(model: nn.Module, path: Path, record: dict) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    save_file(state, temporary)
-    os.replace(temporary, path)
+    content = safetensors.torch.save(state)
+    write_atomic(path, lambda file: file.write(content))
     write_json(path.with_suffix(".json"), {**record, "sha256": _sha256(path)})
 
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import itertools
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from tqdm.auto import tqdm
@@ -24,10 +22,10 @@ from dferlib.datasets.folds import Split, split_fold
 from dferlib.datasets.store import FrameStore, cache_folder
 from dferlib.evaluate import choose_precision, make_predictions
 from dferlib.models import create_model
-from dferlib.pretrain import load_weights, pretrained_backbone, save_weights
+from dferlib.pretrain import init_key, load_weights, pretrained_backbone, save_weights
 from dferlib.protocols import Protocol
 from dferlib.runs import Run, digest, load_run, provenance, run_id, save_run
-from dferlib.train import fit, seed_everything
+from dferlib.train import TRAINING_VERSION, Fit, fit, seed_everything
 
 
 @dataclass(frozen=True)
@@ -83,20 +81,23 @@ def behaviour_fingerprint(task: Task, num_classes: int) -> str:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = create_model(protocol.model, num_classes=num_classes, **protocol.model_options())
-        logits = model.train()(clip)
+        logits = model.apply(_wake).train()(clip)
         logits.square().sum().backward()
-    sizes = [
-        p.grad.double().norm().item() if p.grad is not None else 0.0 for p in model.parameters()
-    ]
-    rounded = [
-        float(f"{value:.2g}") for value in (*logits.flatten().tolist(), float(np.mean(sizes)))
-    ]
-    return digest({"outputs": rounded, "tensors": len(sizes)})
+    sizes = [p.grad.norm().item() if p.grad is not None else 0.0 for p in model.parameters()]
+    return digest([f"{value:.2g}" for value in (*logits.flatten().tolist(), *sizes)])
+
+
+def _wake(module: nn.Module) -> None:
+    """Set zero-initialised scales of norms to one, or what they switch off would not be seen."""
+    weight = getattr(module, "weight", None)
+    if isinstance(weight, nn.Parameter) and weight.ndim == 1 and not weight.any():
+        nn.init.ones_(weight)
 
 
 def task_id(task: Task, store: FrameStore, fingerprint: str) -> str:
     """The run id of a task on a store; see the module docstring."""
     key = {"protocol": task.protocol.key(), "manifest": store.manifest_hash()}
+    key |= {"init": init_key(task.protocol.init), "training": TRAINING_VERSION}
     return run_id(task.variant, task.fold, task.seed, {**key, "fingerprint": fingerprint})
 
 
@@ -122,6 +123,9 @@ def make_loader(task: Task, store: FrameStore, device: str | torch.device) -> Cl
         protocol.input_size,
         protocol.batch_size,
         torch.device(device),
+        protocol.crop,
+        protocol.flip,
+        protocol.peak,
     )
 
 
@@ -131,34 +135,19 @@ def weights_path(slug: str, run: str) -> Path:
 
 
 def run_task(
-    task: Task,
-    store: FrameStore,
-    folder: Path,
-    *,
-    preset: str,
-    device="cpu",
-    on_epoch=None,
-    again=False,
+    task: Task, store: FrameStore, folder: Path, *, preset: str, device="cpu", on_epoch=None
 ) -> Run:
-    """Train one task, or return its finished run from ``folder``; ``again`` trains even so."""
+    """Train one task and keep its run in ``folder``, or return the finished run that is there."""
     fingerprint = behaviour_fingerprint(task, len(store.classes))
     name = task_id(task, store, fingerprint)
     finished = load_run(folder, name)
-    if finished is not None and not again:
+    if finished is not None:
         return finished
-    started = time.perf_counter()
-    slug, split = task.protocol.slug, split_of(task, store)
-    model = build_model(task, len(store.classes))
-    initial = _initial_weights(model, task, device)
-    resume = weights_path(slug, name).with_suffix(".resume")
-    loader = make_loader(task, store, device)
-    seed_everything(task.seed)
-    result = fit(
-        model, loader, split, task.protocol, seed=task.seed, checkpoint=resume, on_epoch=on_epoch
-    )
+    initial, result = _train(task, store, name, device, on_epoch)
+    split = split_of(task, store)
     record = {
         "run_id": name,
-        "paper": slug,
+        "paper": task.protocol.slug,
         "dataset": store.dataset,
         "source": store.source,
         "preset": preset,
@@ -174,16 +163,36 @@ def run_task(
         "sizes": {part: len(getattr(split, part)) for part in ("train", "val", "test")},
         "chosen_epoch": result.chosen,
         "history": result.history,
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(sum(row["seconds"] for row in result.history), 1),
         "peak_memory_mb": peak_memory_mb(device),
         "device": describe_device(device),
         "provenance": provenance(),
     }
-    save_weights(model, weights_path(slug, name), {"run_id": name})
-    predictions = make_predictions(store, split.test, task.fold, result.probabilities)
-    save_run(folder, record, predictions)
-    resume.unlink(missing_ok=True)
+    save_run(folder, record, make_predictions(store, split.test, task.fold, result.probabilities))
+    _checkpoint(task, name).unlink(missing_ok=True)
     return load_run(folder, name)
+
+
+def _train(task: Task, store: FrameStore, name: str, device, on_epoch=None):
+    """Train a task, or go on with it; its last weights go to the cache."""
+    model = build_model(task, len(store.classes))
+    initial = _initial_weights(model, task, device)
+    seed_everything(task.seed)
+    result: Fit = fit(
+        model,
+        make_loader(task, store, device),
+        split_of(task, store),
+        task.protocol,
+        seed=task.seed,
+        checkpoint=_checkpoint(task, name),
+        on_epoch=on_epoch,
+    )
+    save_weights(model, weights_path(task.protocol.slug, name), {"run_id": name})
+    return initial, result
+
+
+def _checkpoint(task: Task, name: str) -> Path:
+    return weights_path(task.protocol.slug, name).with_suffix(".resume")
 
 
 def _initial_weights(model: nn.Module, task: Task, device) -> dict:
@@ -229,13 +238,15 @@ def run_tasks(
 def trained_model(
     task: Task, store: FrameStore, folder: Path, *, preset: str, device="cpu"
 ) -> nn.Module:
-    """The model of a task after its last epoch, in evaluation mode; trained again if its weights
-    are gone.
+    """The model of a task after its last epoch, in evaluation mode.
+
+    Where its weights are no longer in the cache it is trained again; its stored run stays.
     """
     name = task_id(task, store, behaviour_fingerprint(task, len(store.classes)))
     path = weights_path(task.protocol.slug, name)
     if not path.with_suffix(".json").is_file():
-        run_task(task, store, folder, preset=preset, device=device, again=True)
+        _train(task, store, name, device)
+        _checkpoint(task, name).unlink(missing_ok=True)
     model = build_model(task, len(store.classes))
     model.load_state_dict(load_weights(path))
     return model.to(device).eval()

@@ -26,6 +26,7 @@ from dferlib.losses import create_loss
 from dferlib.protocols import Protocol
 from dferlib.runs import write_atomic
 
+TRAINING_VERSION = "1"  # part of every run id: raise it when the same settings train differently
 SELECTION_RULES = ("last", "best_val", "best_test")  # best_test looks at the test fold: an oracle
 
 
@@ -62,14 +63,13 @@ def seed_everything(seed: int) -> None:
 
 
 def create_optimizer(model: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum and weight decay on every parameter (STCAM section 4.2)."""
-    return torch.optim.SGD(
-        model.parameters(),
-        lr=protocol.lr,
-        momentum=protocol.momentum,
-        weight_decay=protocol.weight_decay,
-        nesterov=protocol.nesterov,
-    )
+    """The protocol's optimiser, with its weight decay on every parameter."""
+    common = {"lr": protocol.lr, "weight_decay": protocol.weight_decay}
+    if protocol.optimizer == "sgd":
+        momentum = {"momentum": protocol.momentum, "nesterov": protocol.nesterov}
+        return torch.optim.SGD(model.parameters(), **common, **momentum)
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    return kinds[protocol.optimizer](model.parameters(), **common)
 
 
 def create_scheduler(optimizer: torch.optim.Optimizer, protocol: Protocol):
@@ -98,8 +98,15 @@ def fit(
     model = model.to(loader.device)
     optimizer = create_optimizer(model, protocol)
     scheduler = create_scheduler(optimizer, protocol)
-    criterion = create_loss(protocol.loss)
-    result = _resume(checkpoint, model, optimizer, scheduler)
+    criterion = create_loss(
+        protocol.loss,
+        num_classes=len(loader.store.classes),
+        feature_dim=model.num_features,
+        **protocol.loss_options(),
+    )
+    if isinstance(criterion, nn.Module):
+        criterion.to(loader.device)
+    result = _resume(checkpoint, model, optimizer, scheduler, criterion)
     while result.epoch < protocol.epochs:
         started, learning_rate = time.perf_counter(), scheduler.get_last_lr()[0]
         total = _train_epoch(
@@ -112,7 +119,7 @@ def fit(
         result.history.append(row)
         _select(result, probabilities)
         if checkpoint is not None:
-            _save(checkpoint, result, model, optimizer, scheduler)
+            _save(checkpoint, result, model, optimizer, scheduler, criterion)
         if on_epoch is not None:
             on_epoch(row)
     return result
@@ -124,7 +131,9 @@ def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epo
     total = 0.0
     for clip, target in loader.training(clips, seed, epoch):
         with autocast(loader.device, protocol.precision):
-            loss = criterion(model(memory_format(clip, protocol.precision)), target)
+            features = model.forward_features(memory_format(clip, protocol.precision))
+            extra = (features,) if getattr(criterion, "needs_features", False) else ()
+            loss = criterion(model.head(features), target, *extra)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss became {loss.item()} in epoch {epoch + 1}; lower the learning rate "
@@ -168,14 +177,16 @@ def _select(result: Fit, probabilities: np.ndarray) -> None:
         result.chosen[rule] = result.epoch
 
 
-def _save(path: Path, result: Fit, model, optimizer, scheduler) -> None:
+def _save(path: Path, result: Fit, model, optimizer, scheduler, criterion) -> None:
     """Write the state after an epoch, headed by its own checksum, so that damage is noticed."""
     buffer = io.BytesIO()
     state = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "scheduler": scheduler.state_dict(),
+        "criterion": criterion.state_dict() if isinstance(criterion, nn.Module) else {},
         "torch_random": torch.get_rng_state(),
+        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "history": result.history,
         "chosen": result.chosen,
         "probabilities": {rule: torch.from_numpy(p) for rule, p in result.probabilities.items()},
@@ -198,7 +209,7 @@ def read_checkpoint(path: Path) -> dict | None:
     return torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
 
 
-def _resume(path: Path | None, model, optimizer, scheduler) -> Fit:
+def _resume(path: Path | None, model, optimizer, scheduler, criterion) -> Fit:
     """Load the checkpoint into model and optimiser if there is a sound one."""
     state = read_checkpoint(path) if path is not None else None
     if state is None:
@@ -206,6 +217,10 @@ def _resume(path: Path | None, model, optimizer, scheduler) -> Fit:
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     scheduler.load_state_dict(state["scheduler"])
+    if isinstance(criterion, nn.Module):
+        criterion.load_state_dict(state["criterion"])
     torch.set_rng_state(state["torch_random"])
+    if state["cuda_random"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda_random"])
     probabilities = {rule: p.numpy() for rule, p in state["probabilities"].items()}
     return Fit(list(state["history"]), probabilities, dict(state["chosen"]))

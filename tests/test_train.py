@@ -1,5 +1,7 @@
 """Loading, training, resuming, and the runs of a sweep, on a toy store."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,15 @@ from dferlib.pretrain import (
     save_weights,
 )
 from dferlib.protocols import load_protocol
-from dferlib.train import Fit, TrainingError, _select, fit, read_checkpoint, seed_everything
+from dferlib.train import (
+    Fit,
+    TrainingError,
+    _select,
+    create_optimizer,
+    fit,
+    read_checkpoint,
+    seed_everything,
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +66,8 @@ def test_batches_equal_a_loop_over_clips_and_frames(store, protocol):
     draw = loader.draw(seed=3, epoch=1)
     clips = np.array([5, 0, 17])
     got = denormalise(loader.gather(clips, draw)).mul(255).round()
-    room = store.size - 32
-    places = [(0, 0), (0, room), (room, 0), (room, room), (room // 2, room // 2)]
     for row, clip in enumerate(clips):
-        top, left = places[draw.crop[clip]]
+        top, left = draw.corner[clip]
         for time, frame in enumerate(draw.frames[clip]):
             image = store.frames[frame][top : top + 32, left : left + 32]
             image = image[:, ::-1] if draw.mirror[clip] else image
@@ -70,15 +78,52 @@ def test_a_draw_depends_on_seed_and_epoch_alone(store, protocol):
     loader = loader_of(store, protocol)
     again = loader.draw(1, 4)
     assert np.array_equal(loader.draw(1, 4).frames, again.frames)
-    assert not np.array_equal(loader.draw(1, 5).crop, again.crop)
+    assert not np.array_equal(loader.draw(1, 5).corner, again.corner)
     assert not np.array_equal(loader.draw(2, 4).mirror, again.mirror)
-    assert set(loader.draw(0, 0).crop) == {0, 1, 2, 3, 4}
+    assert {tuple(corner) for corner in loader.draw(0, 0).corner} == {
+        (0, 0),
+        (0, 4),
+        (4, 0),
+        (4, 4),
+        (2, 2),
+    }
 
 
 def test_test_time_is_fixed_and_centred(store, protocol):
     draw = loader_of(store, protocol).draw()
     assert not draw.mirror.any()
-    assert set(draw.crop) == {4}
+    assert (draw.corner == 2).all()
+
+
+def test_crop_flip_and_peak_do_what_they_say(store, protocol):
+    loader = loader_of(store, protocol)
+    assert not replace(loader, flip=False).draw(0, 0).mirror.any()
+    assert (replace(loader, crop="none").draw(0, 0).corner == 2).all()
+    anywhere = replace(loader, crop="random").draw(0, 0).corner
+    assert len({tuple(corner) for corner in anywhere}) > 15
+    assert (loader.draw().frames[:, -1] - store.manifest["offset"] == 8).all()
+    middle = replace(loader, peak="middle").draw().frames
+    assert (middle[:, -1] - store.manifest["offset"] == 4).all()
+    with pytest.raises(ValueError, match="allowed are five, random, none"):
+        replace(loader, crop="ten")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_the_optimizer_is_the_protocols(protocol, optimizer):
+    model = torch.nn.Linear(2, 2)
+    made = create_optimizer(model, protocol.override(optimizer=optimizer))
+    assert type(made).__name__.lower() == optimizer
+    assert made.param_groups[0]["lr"] == protocol.lr
+
+
+def test_a_loss_with_features_and_state_trains_and_resumes(store, protocol, tmp_path):
+    setting = protocol.override(loss="centre", epochs=2, milestones=())
+    whole, model = train(store, setting)
+    path = tmp_path / "run.resume"
+    train(store, setting.override(epochs=1), checkpoint=path)
+    resumed, twin = train(store, setting, checkpoint=path)
+    assert same_state(model, twin)
+    assert resumed.history[-1]["train_loss"] == whole.history[-1]["train_loss"]
 
 
 def test_one_epoch_visits_every_training_clip_once(store, protocol):
@@ -194,6 +239,7 @@ def test_the_trained_model_gives_the_stored_predictions(store, tmp_path):
     paper = load_protocol("stcam")
     (task,) = sweep.plan_tasks(paper, "smoke", "oulu", ["stcam"], [1], [0])
     (run,) = sweep.run_tasks([task], store, tmp_path, preset="smoke", progress=False)
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     for _ in range(2):  # from the cached weights, then trained again because they are gone
         model = sweep.trained_model(task, store, tmp_path, preset="smoke")
         clips = sweep.split_of(task, store).test
@@ -201,6 +247,7 @@ def test_the_trained_model_gives_the_stored_predictions(store, tmp_path):
         last = run.predictions[run.predictions["select"] == "last"]
         assert np.allclose(values, last.filter(regex="^p_").to_numpy(), atol=1e-5)
         sweep.weights_path("stcam", run.record["run_id"]).with_suffix(".json").unlink()
+    assert made == {path: path.stat().st_mtime_ns for path in made}  # the stored run stays
 
 
 def test_the_fingerprint_follows_behaviour():
@@ -209,6 +256,27 @@ def test_the_fingerprint_follows_behaviour():
     marks = [sweep.behaviour_fingerprint(task, 6) for task in tasks]
     assert len(set(marks)) == 3
     assert marks[1] == sweep.behaviour_fingerprint(tasks[1], 6)
+
+
+def test_the_fingerprint_sees_attention_behind_a_zero_scale(monkeypatch):
+    paper = load_protocol("stcam")
+    (task,) = sweep.plan_tasks(paper, "smoke", "oulu", ["nl-embedded"], [1], [0])
+    before = sweep.behaviour_fingerprint(task, 6)
+    monkeypatch.setattr(torch.Tensor, "softmax", lambda x, dim: torch.softmax(0.05 * x, dim))
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "scaled_dot_product_attention",
+        lambda q, k, v, **_: v.mean(-2, keepdim=True).expand(*q.shape[:-1], v.shape[-1]),
+    )
+    assert sweep.behaviour_fingerprint(task, 6) != before
+
+
+def test_the_run_id_follows_the_initial_weights(store, monkeypatch):
+    paper = load_protocol("stcam")
+    (task,) = sweep.plan_tasks(paper, "quick", "oulu", ["stcam"], [1], [0])
+    before = sweep.task_id(task, store, "same")
+    monkeypatch.setattr(sweep, "init_key", lambda init: "other")
+    assert sweep.task_id(task, store, "same") != before
 
 
 def test_weights_travel_between_variants_but_not_the_classifier(tmp_path):

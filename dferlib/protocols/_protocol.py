@@ -99,6 +99,11 @@ class Protocol:
     assumed: ClassVar[Mapping[str, str]]  # setting or question -> why this value
     model_fields: ClassVar[tuple[str, ...]]  # fields that are options of the model
 
+    # dataset -> settings that the paper itself has for it, where they differ from the fields
+    own_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    # what runs here whatever the preset: (what, in the paper, here, why)
+    always_differs: ClassVar[tuple[tuple[str, str, str, str], ...]] = ()
+
     stored_selections: ClassVar[tuple[str, ...]] = ("last", "best_val", "best_test")
 
     preset: str = ""
@@ -109,6 +114,7 @@ class Protocol:
     sampler: str
     store_size: int
     input_size: int
+    peak: Literal["annotated", "last", "middle"] = "last"  # which frame is the apex
     flip: bool
     crop: Literal["five", "random", "none"]
     width: float
@@ -141,6 +147,11 @@ class Protocol:
             )
         if not 0 < self.fraction <= 1:
             raise ValueError(f"fraction is {self.fraction}; it lies above 0 and up to 1")
+        if self.label_smoothing and self.loss != "label_smoothing":
+            raise ValueError(
+                f"label_smoothing is {self.label_smoothing}, but loss is {self.loss!r}, which does "
+                "not smooth; set loss='label_smoothing', too"
+            )
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError(f"milestones {self.milestones} are not increasing")
 
@@ -176,7 +187,8 @@ class Protocol:
         ):
             if name not in known:
                 raise ValueError(unknown_name(f"{what} of protocol {self.slug!r}", name, known))
-        changes = {name: value for name, (value, _) in self.presets[preset].of(dataset).items()}
+        changes = dict(self.own_settings.get(dataset, {}))
+        changes |= {name: value for name, (value, _) in self.presets[preset].of(dataset).items()}
         changes |= self.variants[variant].changes
         return self.override(preset=preset, dataset=dataset, variant=variant, **changes)
 
@@ -185,7 +197,7 @@ class Protocol:
 
         Settings changed after `resolve` are listed, too, as "set by the caller".
         """
-        paper = type(self)()
+        paper = type(self)().override(**self.own_settings.get(self.dataset, {}))
         if self.variant:
             paper = paper.override(**self.variants[self.variant].changes)
         reasons = self.presets[self.preset].of(self.dataset) if self.preset else {}
@@ -201,6 +213,11 @@ class Protocol:
     def model_options(self) -> dict[str, Any]:
         """Return the options for `create_model(protocol.model, num_classes, **options)`."""
         return {name: getattr(self, name) for name in self.model_fields}
+
+    def loss_options(self) -> dict[str, float]:
+        """Return the options for `create_loss(protocol.loss, **options)`."""
+        smoothed = self.loss == "label_smoothing"
+        return {"smoothing": self.label_smoothing} if smoothed else {}
 
     def key(self) -> dict[str, Any]:
         """Return the settings that define a trained model.
