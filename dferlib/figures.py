@@ -102,6 +102,17 @@ def plot_confusion_difference(
     return ax
 
 
+def plot_confusion_pair(
+    ours: np.ndarray, published: np.ndarray, classes: Sequence[str], *, title: str
+) -> Figure:
+    """Three panels: our matrix, the published one, and their difference."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.9))
+    plot_confusion(ours, classes, title=f"ours: {title}", ax=axes[0])
+    plot_confusion(published, classes, title="published (real data)", ax=axes[1])
+    plot_confusion_difference(ours, published, classes, ax=axes[2])
+    return figure
+
+
 def plot_history(
     history: pd.DataFrame, column: str, *, label: str = "", ax: Axes | None = None
 ) -> Axes:
@@ -233,7 +244,9 @@ def plot_maps_over_frames(
 def plot_time_profile(values: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
     """Mean over clips of a quantity at each sampled frame: columns frame, value and curve."""
     ax = ax or plt.subplots(figsize=(4.6, 2.8))[1]
-    sns.lineplot(values, x="frame", y="value", hue="curve", marker="o", palette="colorblind", ax=ax)
+    sns.lineplot(
+        values, x="frame", y="value", hue="curve", marker="o", palette="colorblind", seed=0, ax=ax
+    )
     ax.set(xlabel="sampled frame (1 neutral, last peak)", ylabel=label)
     ax.legend(title="", fontsize=7)
     return ax

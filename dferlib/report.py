@@ -9,31 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from pandas.io.formats.style import Styler
 
 from dferlib import metrics, stats
 from dferlib.protocols import Protocol
-from dferlib.runs import (
-    IDENTITY,
-    Run,
-    load_runs,
-    project_root,
-    results_folder,
-    write_atomic,
-    write_csv,
-)
+from dferlib.runs import IDENTITY, Run, load_runs, results_folder
+
+if TYPE_CHECKING:
+    from dferlib.parameters import Settings
 
 Evidence = Mapping[str, pd.DataFrame]
 
 NOT_RUN = "not run"
 TABLE_COLUMNS = ["dataset", "row", "published", "ours", "ci_low", "ci_high", "uar", "n", "status"]
-SUMMARY_KEY = ["paper", "dataset", "source", "preset"]
-SUMMARY_COLUMNS = ["paper", "table", "dataset", "row", "metric", "published", "ours", "ci_low"]
-SUMMARY_COLUMNS += ["ci_high", "n", "select", "source", "preset", "status"]
 
 
 def tidy(runs: Iterable[Run]) -> pd.DataFrame:
@@ -74,13 +66,14 @@ def score_variants(
 ) -> pd.DataFrame:
     """WAR and UAR of each variant, pooled over folds and seeds, with 95 % intervals over subjects.
 
-    Index variant; columns war, war_low, war_high, uar, uar_low, uar_high, n, folds, fold_mean,
-    fold_sd.
+    A resampled subject brings all its clips and seeds along. Index variant; columns war, war_low,
+    war_high, uar, uar_low, uar_high, n (different clips), folds, seeds, fold_mean, fold_sd.
     """
     rows = {}
     for variant, part in predictions.groupby("variant", sort=False):
         pooled = metrics.score(part, classes, select)
-        row = {"n": pooled["n"], "folds": pooled["folds"]}
+        row = {"n": part["clip_id"].nunique(), "folds": pooled["folds"]}
+        row["seeds"] = part["seed"].nunique()
         for name in ("war", "uar"):
             interval = stats.bootstrap_interval(part, classes, name, select=select)
             row |= {
@@ -91,9 +84,10 @@ def score_variants(
         row |= {"fold_mean": pooled["war_fold_mean"], "fold_sd": pooled["war_fold_sd"]}
         rows[variant] = row
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
-    shares = [name for name in table if name not in ("n", "folds")]
+    counts = ["n", "folds", "seeds"]
+    shares = [name for name in table if name not in counts]
     table[shares] *= 100
-    return table.astype({"n": int, "folds": int})
+    return table.astype(dict.fromkeys(counts, int))
 
 
 def published_beside_ours(
@@ -153,6 +147,7 @@ def describe_datasets(paper: Protocol, manifests: Mapping[str, pd.DataFrame]) ->
         row = {"dataset": dataset, **{f"{k} (published)": v for k, v in published.items()}}
         if dataset in manifests:
             clips = manifests[dataset]
+            row["source"] = ", ".join(sorted(clips["source"].unique()))
             row |= {"subjects": clips["subject"].nunique(), "sequences": len(clips)}
             row |= {"frames": int(clips["n_frames"].sum()), "status": "at hand"}
         else:
@@ -203,10 +198,13 @@ def selection_gaps(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.Da
 def paired_tests(
     predictions: pd.DataFrame, classes: tuple[str, ...], reference: str, select: str = "last"
 ) -> pd.DataFrame:
-    """Every variant against the reference on the same clips, Holm-corrected; see
+    """Every variant against the reference on the same clips, Holm-corrected.
+
+    Of several seeds the first counts: seeds of one clip are not independent clips. See
     ``stats.compare_variants``.
     """
-    by_variant = dict(iter(predictions.groupby("variant", sort=False)))
+    first = predictions[predictions["seed"] == predictions["seed"].min()]
+    by_variant = dict(iter(first.groupby("variant", sort=False)))
     table = stats.compare_variants(by_variant, classes, reference=reference, select=select)
     shares = ["war_first", "war_second", "war_difference", "uar_difference", "uar_low", "uar_high"]
     table[shares] *= 100
@@ -214,9 +212,75 @@ def paired_tests(
 
 
 def deviations(paper: Protocol, preset: str, dataset: str, variant: str) -> pd.DataFrame:
-    """What a preset changes against the paper, with reasons."""
-    found = paper.resolve(preset, dataset, variant).deviations()
+    """What differs from the paper, with reasons: whatever the preset first, then the preset's."""
+    found = [*paper.always_differs, *paper.resolve(preset, dataset, variant).deviations()]
     return pd.DataFrame(found, columns=["setting", "paper", "here", "why"])
+
+
+def is_whole(settings: Settings, plan: Protocol) -> bool:
+    """Tell whether a notebook runs all that its preset says: only then it may replace results."""
+    asked = (settings.variants, settings.folds, settings.seeds)
+    return asked == (tuple(plan.variants), plan.folds, (0,))
+
+
+def judge(
+    paper: Protocol, predictions: pd.DataFrame, settings: Settings, source: str, select: str
+) -> pd.DataFrame:
+    """Whether the paper's own model is reproduced, by the criterion of its protocol file.
+
+    Tested only on real data, with the full protocol, all folds, one seed and as many clips as the
+    paper counts; everything else is ``not tested``, with the reason.
+    """
+    variant = paper.slug  # every paper calls its own model by its slug
+    criterion = paper.override(dataset=settings.dataset, variant=variant).criterion()
+    rows = predictions[predictions["variant"] == variant]
+    reasons = {
+        "the faces are synthetic": source != "real",
+        f"the preset is {settings.preset}": settings.preset != "paper",
+        "not all folds were run": settings.folds != paper.folds,
+        "several seeds were run": len(settings.seeds) > 1,
+        f"{rows['clip_id'].nunique()} clips, not {criterion.n}": rows["clip_id"].nunique()
+        != criterion.n,
+    }
+    against = [reason for reason, holds in reasons.items() if holds]
+    if against:
+        verdict = f"not tested: {'; '.join(against)}"
+    else:
+        value = metrics.score(rows, paper.classes[settings.dataset], select)["war"]
+        verdict = "reproduced" if criterion.holds(value) else "not reproduced"
+    return pd.DataFrame([{"criterion": criterion.text, "verdict": verdict}])
+
+
+def cold_costs(store, runs: Iterable[Run]) -> pd.DataFrame:
+    """What is paid once, before any run: filling the frame store, and pre-training."""
+    rows = [{"what": f"frame store of {store.dataset}", "seconds": store.seconds, "detail": ""}]
+    for initial in {run.record["init"].get("sha256"): run.record["init"] for run in runs}.values():
+        if "seconds" in initial:
+            held = {
+                k: v["holdout_accuracy"]
+                for k, v in initial.items()
+                if isinstance(v, dict) and "holdout_accuracy" in v
+            }
+            detail = ", ".join(f"held-out {k} {v:.2f}" for k, v in held.items())
+            rows.append({"what": "pre-training", "seconds": initial["seconds"], "detail": detail})
+    return pd.DataFrame(rows)
+
+
+def read_table(table: pd.DataFrame) -> str:
+    """Say in a sentence or two what a table of ``published_beside_ours`` shows."""
+    own = table[table["ours"].notna()]
+    if own.empty:
+        return "Nothing of this table was run yet."
+    best = own.loc[own["ours"].idxmax()]
+    overlap = own[(own["ci_high"] >= best["ci_low"]) & (own["row"] != best["row"])]
+    text = (
+        f"Highest here: **{best['row']}** on {best['dataset']} with {best['ours']:.1f} % "
+        f"[{best['ci_low']:.1f}, {best['ci_high']:.1f}], n = {best['n']}."
+    )
+    if len(own) > 1:
+        text += f" The intervals of {len(overlap)} of the other {len(own) - 1} rows overlap with it"
+        text += "; this run does not separate them." if len(overlap) else "."
+    return text
 
 
 def cost_of_runs(runs: Iterable[Run]) -> pd.DataFrame:
@@ -236,66 +300,3 @@ def cost_of_runs(runs: Iterable[Run]) -> pd.DataFrame:
     table = groups.agg(**{"runs": ("seconds", "size"), "seconds per run": ("seconds", "mean")})
     table["peak memory (MB)"] = groups["peak memory (MB)"].max()
     return table.reset_index()
-
-
-def update_summary(
-    path: Path,
-    paper: Protocol,
-    evidence: Evidence,
-    tables: Iterable[int],
-    *,
-    dataset: str,
-    source: str,
-    preset: str,
-    select: str,
-) -> pd.DataFrame:
-    """Replace this paper's rows for one dataset, source and preset in results/summary.csv.
-
-    Cells that a synthetic run fills keep the status ``synthetic, not a reproduction``. Returns the
-    new rows.
-    """
-    key = dict(zip(SUMMARY_KEY, (paper.slug, dataset, source, preset), strict=True))
-    cells = []
-    for table in tables:
-        rows = published_beside_ours(paper, table, evidence, dataset=dataset, select=select)
-        cells.append(rows[rows["status"] != "published only"].assign(table=table))
-    new = pd.concat(cells, ignore_index=True).assign(metric="WAR (%)", select=select, **key)
-    if source == "synthetic":
-        new["status"] = new["status"].replace("run", "synthetic, not a reproduction")
-    new = new[SUMMARY_COLUMNS].round(2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(".summary.lock"), timeout=120):
-        old = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=SUMMARY_COLUMNS)
-        same = (old[SUMMARY_KEY] == pd.Series(key)).all(axis=1) if len(old) else []
-        kept = old[~same] if len(old) else old
-        merged = pd.concat([kept, new], ignore_index=True) if len(kept) else new
-        write_csv(path, merged.sort_values([*SUMMARY_KEY, "table"], kind="stable"))
-    return new
-
-
-TABLE_MARKS = ("<!-- results: python -m dferlib.report -->", "<!-- end of results -->")
-
-
-def markdown_table(summary: pd.DataFrame) -> str:
-    """The ablation rows of a summary as a Markdown table, one line per dataset and row."""
-    lines = ["| dataset | row | published (real data) | ours (synthetic faces) | n |"]
-    lines += ["|---|---|---|---|---|"]
-    first = summary.groupby(["paper", "dataset", "preset"])["table"].transform("min")
-    for row in summary[(summary["table"] == first) & summary["ours"].notna()].itertuples():
-        ours = f"{row.ours:.1f} [{row.ci_low:.1f}, {row.ci_high:.1f}]"
-        cells = (row.dataset, row.row, f"{row.published:.2f}", ours, f"{row.n:.0f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def update_readme(readme: Path, summary: Path) -> None:
-    """Write the table of the summary between the two marks of the README."""
-    before, rest = readme.read_text(encoding="utf-8").split(TABLE_MARKS[0])
-    after = rest.split(TABLE_MARKS[1])[1]
-    table = f"{TABLE_MARKS[0]}\n{markdown_table(pd.read_csv(summary))}\n{TABLE_MARKS[1]}"
-    write_atomic(readme, lambda file: file.write((before + table + after).encode()))
-
-
-if __name__ == "__main__":
-    root = project_root()
-    update_readme(root / "README.md", root / "results" / "summary.csv")

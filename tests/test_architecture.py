@@ -27,8 +27,9 @@ ROWS = (
 )
 LEAVES = set().union(*ROWS[:3])
 # What a reader sees is made from files on disk: these import leaves and each other.
-READER = {"figures", "report", "widgets", "notebook", "parameters", "execution", "engine"}
-WITHOUT_TORCH = LEAVES | {"figures", "report"}
+READER = {"figures", "report", "summary", "widgets", "notebook"}
+READER |= {"parameters", "execution", "engine"}
+WITHOUT_TORCH = LEAVES | {"figures", "report", "summary"}
 NOT_FOR_MODELS = {"datasets", "protocols"}
 MAX_LINES, MAX_FUNCTION = 350, 60
 CATCH_ALL = {"utils", "util", "helpers", "helper", "common", "misc"}

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dferlib import figures, report, widgets
+from dferlib import figures, report, summary, widgets
+from dferlib.parameters import Settings
 from dferlib.protocols import load_protocol
 from dferlib.runs import Run
 
@@ -20,7 +21,7 @@ CLASSES = PAPER.classes["oulu"]
 
 def make_run(variant: str, accuracy: float, fold: int = 1, seed: int = 0) -> Run:
     """A finished run of 48 clips with about this accuracy."""
-    rng = np.random.default_rng([hash(variant) % 1000, fold, seed])
+    rng = np.random.default_rng([len(variant), fold, seed])
     y_true = np.tile(np.arange(6), 8)
     wrong = rng.random(48) >= accuracy
     y_pred = np.where(wrong, (y_true + 1) % 6, y_true)
@@ -90,7 +91,7 @@ def test_shown_table_never_calls_a_synthetic_number_anything_else(predictions):
 
 
 def test_datasets_at_hand_and_not():
-    clips = pd.DataFrame({"subject": ["a", "b", "a"], "n_frames": [3, 4, 5]})
+    clips = pd.DataFrame({"subject": ["a", "b", "a"], "n_frames": [3, 4, 5], "source": "real"})
     table = report.describe_datasets(PAPER, {"oulu": clips}).set_index("dataset")
     assert table.loc["oulu", "subjects"] == 2
     assert table.loc["oulu", "frames"] == 12
@@ -111,8 +112,10 @@ def test_summary_replaces_its_own_rows_and_keeps_others(predictions, tmp_path):
     path = tmp_path / "summary.csv"
     options = {"source": "synthetic", "preset": "quick", "select": "last"}
     for _ in range(2):
-        report.update_summary(path, PAPER, {"oulu": predictions}, [3, 6], dataset="oulu", **options)
-    report.update_summary(path, PAPER, {}, [4], dataset="mmi", **options)
+        summary.update_summary(
+            path, PAPER, {"oulu": predictions}, [3, 6], dataset="oulu", **options
+        )
+    summary.update_summary(path, PAPER, {}, [4], dataset="mmi", **options)
     table = pd.read_csv(path)
     assert len(table) == 5 + 2 + 5
     done = table[(table["dataset"] == "oulu") & table["ours"].notna()]
@@ -172,10 +175,72 @@ def test_widget_redraws_for_each_choice():
     assert drawn == [("a", "last"), ("b", "last")]
 
 
+def settings_of(**changes) -> Settings:
+    values = {"slug": "stcam", "dataset": "oulu", "source": "real", "preset": "paper"}
+    values |= {"data_root": None, "variants": tuple(PAPER.variants), "folds": PAPER.folds}
+    return Settings(**values | {"seeds": (0,), "device": "cpu", "results_dir": ""} | changes)
+
+
+def test_seeds_of_a_clip_are_not_more_clips():
+    one = report.tidy([make_run(v, 0.7, seed=0) for v in ("baseline", "stcam")])
+    three = pd.concat([one.assign(seed=seed) for seed in range(3)], ignore_index=True)
+    assert (report.score_variants(three, CLASSES)["n"] == 48).all()
+    assert (report.score_variants(three, CLASSES)["seeds"] == 3).all()
+    pair = [report.paired_tests(table, CLASSES, "baseline") for table in (one, three)]
+    assert pair[0].loc[0, "p_mcnemar"] == pair[1].loc[0, "p_mcnemar"]
+    assert pair[0].loc[0, "n"] == pair[1].loc[0, "n"] == 48
+
+
+def test_nothing_but_the_full_protocol_on_real_data_is_judged():
+    runs = [make_run("stcam", 0.91, fold) for fold in range(1, 11)]
+    clips = report.tidy(runs)
+
+    def verdict(source="real", rows=clips, **changes):
+        return report.judge(PAPER, rows, settings_of(**changes), source, "last")["verdict"][0]
+
+    assert verdict() in ("reproduced", "not reproduced")
+    assert "synthetic" in verdict("synthetic")
+    assert "preset is quick" in verdict(preset="quick")
+    assert "not all folds" in verdict(folds=(1, 2))
+    assert "several seeds" in verdict(seeds=(0, 1))
+    assert "clips, not 480" in verdict(rows=clips[clips["fold"] == 1])
+
+
+def test_only_a_whole_preset_may_replace_results():
+    plan = PAPER.resolve("paper", "oulu", "stcam")
+    assert report.is_whole(settings_of(), plan)
+    assert not report.is_whole(settings_of(variants=("stcam",)), plan)
+    assert not report.is_whole(settings_of(folds=(1,)), plan)
+    assert not report.is_whole(settings_of(seeds=(0, 1)), plan)
+
+
+def test_the_sentence_below_a_table_follows_the_numbers(predictions):
+    table = report.published_beside_ours(PAPER, 3, {"oulu": predictions})
+    assert "**Baseline + 3D-CAM + STAM**" in report.read_table(table)
+    assert "n = 96" in report.read_table(table)
+    assert "Nothing" in report.read_table(report.published_beside_ours(PAPER, 3, {}))
+
+
+def test_what_differs_whatever_the_preset_is_listed():
+    table = report.deviations(PAPER, "paper", "mmi", "stcam").set_index("setting")
+    assert {"pre-training", "training part of a fold", "init"} <= set(table.index)
+    assert "peak" not in table.index  # the paper's own setting for MMI
+
+
+def test_stored_quick_results_beat_chance():
+    path = Path(report.__file__).parent.parent / "results" / "summary.csv"
+    rows = pd.read_csv(path)
+    own = rows[(rows["preset"] == "quick") & rows["row"].isin(["Baseline + STCAM", "STCAM"])]
+    own = own[own["ours"].notna()]
+    assert set(own["dataset"]) == set(PAPER.datasets)
+    for row in own.itertuples():
+        assert row.ci_low > 100 / len(PAPER.classes[row.dataset])
+
+
 def test_the_readme_shows_the_stored_results():
     root = Path(report.__file__).parent.parent
     text = (root / "README.md").read_text(encoding="utf-8")
-    start, end = report.TABLE_MARKS
+    start, end = summary.TABLE_MARKS
     shown = text.split(start)[1].split(end)[0].strip()
-    assert shown == report.markdown_table(pd.read_csv(root / "results" / "summary.csv"))
+    assert shown == summary.markdown_table(pd.read_csv(root / "results" / "summary.csv"))
     assert shown.count("\n") > 5

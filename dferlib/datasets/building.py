@@ -60,12 +60,13 @@ def build_store(
     was begun. A killed or interrupted build is resumed by the next one.
     """
     partial = path.with_name(f"{path.name}{PARTIAL}")
+    started = time.perf_counter()
     jobs = _jobs(what)
     total = jobs[-1].stop
     _remove_stale(path.parent)
     try:
         notes = _fill(partial, jobs, size, workers, progress, f"{what.dataset} faces")
-        _finish(what, partial, path, size, notes)
+        _finish(what, partial, path, size, notes, time.perf_counter() - started)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         need = total * size * size * 3 / 2**20
@@ -243,13 +244,16 @@ def _seek_row(file: Any, row: int) -> None:
     file.seek(file.tell() + row * int(np.prod(shape[1:])) * dtype.itemsize)
 
 
-def _finish(what: Source, partial: Path, path: Path, size: int, notes: dict[str, str]) -> None:
+def _finish(
+    what: Source, partial: Path, path: Path, size: int, notes: dict[str, str], seconds: float
+) -> None:
     """Write manifest and record, then give the folder its name in one step."""
     arrays = {file.stem: _facts(file) for file in sorted(partial.glob("*.npy"))}
     write_csv(partial / MANIFEST_FILE, what.manifest)
     record = {"version": STORE_VERSION, "key": path.name.rsplit("-", 1)[1], "size": size}
     record |= {"dataset": what.dataset, "source": what.source, "classes": list(what.classes)}
     record |= {"pixels": what.pixels, "inputs": what.inputs, "arrays": arrays, "notes": notes}
+    record["seconds"] = round(seconds, 1)  # of the build that finished it
     write_json(partial / RECORD_FILE, record)
     (partial / JOURNAL_FILE).unlink()
     os.rename(partial, path)

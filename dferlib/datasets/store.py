@@ -56,6 +56,7 @@ class FrameStore:
     pixels: str
     truth: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def manifest_hash(self) -> str:
         """Hash of what a run sees of the data: clips, class order, crop size, pixel version.
@@ -166,6 +167,7 @@ def load_store(path: str | Path, *, verify: bool = False) -> FrameStore:
             raise ValueError(f"the manifest counts {total} frames, the arrays {len(frames)}")
         names = ("key", "size", "dataset", "source", "pixels", "notes")
         rest = {name: record[name] for name in names}
+        rest["seconds"] = record.get("seconds", 0.0)
         classes = tuple(record["classes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(

@@ -66,13 +66,13 @@ _QUICK = Preset(
         "store_size": (72, "goes with the input size; the margin for crops keeps its share"),
         "input_size": (64, "a twelfth of the multiplications of 224 px"),
         "width": (0.5, "a quarter of the multiplications"),
-        "epochs": (8, "the time that a first look may take"),
+        "epochs": (6, "the time that a first look may take"),
         "lr": (
             0.004,
             "few epochs have to go further; of 0.004, 0.01 and 0.02, tried on fold 1 with the "
             "baseline or STCAM, the one at which both trained steadily",
         ),
-        "milestones": ((5, 7), "the two drops of the paper, moved into the shorter training"),
+        "milestones": ((4, 5), "the two drops of the paper, moved into the shorter training"),
         "weight_decay": (0.0005, "0.01 is set for 100 epochs at a quarter of this learning rate"),
         "folds": ((1, 2), "two of ten folds already pair the variants on the same clips"),
         "init": ("synthetic", "Kinetics weights of this network are not public"),
