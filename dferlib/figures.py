@@ -248,7 +248,7 @@ def plot_time_profile(values: pd.DataFrame, *, label: str, ax: Axes | None = Non
         values, x="frame", y="value", hue="curve", marker="o", palette="colorblind", seed=0, ax=ax
     )
     ax.set(xlabel="sampled frame (1 neutral, last peak)", ylabel=label)
-    ax.legend(title="", fontsize=7)
+    ax.legend(title="", fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
