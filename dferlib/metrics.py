@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.metrics import auc, confusion_matrix, recall_score, roc_curve
+from sklearn.metrics import auc, confusion_matrix, recall_score, roc_curve, silhouette_score
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,17 @@ def roc(y_true: ArrayLike, scores: ArrayLike, classes: Sequence[str]) -> dict[st
     if curves:
         curves["macro"] = _macro(list(curves.values()))
     return curves | {"micro": _curve(truth.ravel(), scores.ravel())}
+
+
+def silhouette(features: ArrayLike, labels: ArrayLike) -> float:
+    """Return the mean silhouette of the classes in a feature space (N, D).
+
+    1 is best, 0 is none. NaN where it is not defined: one class only, or no class with two clips.
+    """
+    labels = np.asarray(labels)
+    if not 1 < len(np.unique(labels)) < len(labels):
+        return float("nan")
+    return float(silhouette_score(features, labels))
 
 
 def choose(predictions: pd.DataFrame, select: str) -> pd.DataFrame:

@@ -250,3 +250,11 @@ def test_variants_on_different_clips_are_not_compared():
 def test_no_torch_here():
     code = "import sys, dferlib.metrics, dferlib.stats; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_silhouette_by_hand_and_where_it_is_not_defined():
+    far = [[0.0, 0], [0, 1], [10, 0], [10, 1]]
+    assert metrics.silhouette(far, [0, 0, 1, 1]) > 0.85
+    assert metrics.silhouette(far, [0, 1, 0, 1]) < 0
+    assert np.isnan(metrics.silhouette(far, [0, 0, 0, 0]))
+    assert np.isnan(metrics.silhouette(far, [0, 1, 2, 3]))
