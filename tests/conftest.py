@@ -87,3 +87,25 @@ def open_real(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def write_tree(tmp_path, monkeypatch):
+    """Write the tree of a dataset with plain frames: faces take long to render."""
+    import numpy as np
+
+    from dferlib.datasets import fixtures
+
+    def shoot(seed, subject, label, length, size):
+        greys = [(40 * subject + 20 * frame) % 256 for frame in range(length)]
+        return [np.full((size[1], size[0], 3), grey, np.uint8) for grey in greys]
+
+    def run(dataset, **options):
+        if dataset in ("mmi", "cremad", "ravdess"):
+            pytest.importorskip("av")
+        for module in (fixtures.acted, fixtures.lab, fixtures.wild):
+            monkeypatch.setattr(module, "shoot", shoot)
+        write = getattr(fixtures, f"write_{dataset}")
+        return write(tmp_path / "data", **{"subjects": 2, **options})
+
+    return run

@@ -14,6 +14,14 @@ from dferlib.datasets.checking import check
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.sources import READERS
 
+OPTIONS = {
+    "camera": "oulu",
+    "light": "oulu",
+    "images": "oulu, afew and dfew",
+    "sessions": "mmi: a file with their ids",
+    "channel": "ravdess: speech or song",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -24,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = {
         name: value
         for name, value in vars(parsed).items()
-        if name in ("camera", "light", "images") and value
+        if name in (*OPTIONS, "partial") and value
     }
     try:
         if parsed.command == "fixture":
@@ -55,8 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("dataset", help=f"one of {', '.join(READERS)}")
     look.add_argument("root", help="folder of the unpacked dataset")
     look.add_argument("--quick", action="store_true", help="do not decode the images")
-    for name in ("camera", "light", "images"):
-        look.add_argument(f"--{name}", default="", help="which part, for oulu")
+    for name, datasets in OPTIONS.items():
+        look.add_argument(f"--{name}", default="", help=f"which part, for {datasets}")
+    look.add_argument("--partial", action="store_true", help="some clips are not here, for dfew")
     write = commands.add_parser("fixture", help="write procedural faces in a dataset's layout")
     write.add_argument("dataset", choices=READERS)
     write.add_argument("folder")

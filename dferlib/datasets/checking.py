@@ -138,16 +138,16 @@ def _compare(golden: Golden, scan: Scan) -> pd.DataFrame:
         found = Counter(Counter(clip.subject for clip in scan.clips).values())
         for clips in sorted({*expected, *found}):
             rows.append((f"subjects with {clips} clips", expected.get(clips, 0), found[clips]))
-    manifest = make_manifest([clip.row() for clip in scan.clips], scan.dataset, "real")
     for title, expected in (("clips", golden.fold_clips), ("subjects", golden.fold_subjects)):
         for fold, value in enumerate(expected, start=1):
-            found = _count_fold(manifest, fold, len(expected), title)
+            found = _count_fold(scan, fold, len(expected), title)
             rows.append((f"{title} in fold {fold}", value, found))
     return pd.DataFrame(rows, columns=["what", "expected", "found"])
 
 
-def _count_fold(manifest: pd.DataFrame, fold: int, num_folds: int, what: str) -> int:
+def _count_fold(scan: Scan, fold: int, num_folds: int, what: str) -> int:
     try:
+        manifest = make_manifest([clip.row() for clip in scan.clips], scan.dataset, "real")
         test = split_fold(manifest, fold, num_folds).test
     except DatasetError:
         return UNKNOWN

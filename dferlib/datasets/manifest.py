@@ -21,7 +21,31 @@ DATASETS: dict[str, tuple[str, ...]] = {
     "afew": ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
     "dfew": ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear"),
     "bu4dfe": _SIX,
+    "cremad": ("anger", "disgust", "fear", "happiness", "neutral", "sadness"),
+    "ravdess": (
+        "neutral",
+        "calm",
+        "happiness",
+        "sadness",
+        "anger",
+        "fear",
+        "disgust",
+        "surprise",
+    ),
+    # any clips; the classes are those that occur, in this order
+    "folder": (
+        "anger",
+        "contempt",
+        "disgust",
+        "fear",
+        "happiness",
+        "sadness",
+        "surprise",
+        "neutral",
+        "calm",
+    ),
 }
+WITHOUT_STANDIN = ("cremad", "ravdess", "folder")  # anyone may download the first two
 PRETRAINING = "pretraining"  # procedural faces only: there is no such dataset to download
 SOURCES = ("real", "synthetic")
 
@@ -51,6 +75,7 @@ CLASS_ALIASES = {
     "sadness": ("sad", "sa"),
     "surprise": ("surprised", "su"),
     "neutral": ("normal", "ne"),
+    "calm": (),
 }
 _CLASS_BY_NAME = {alias: name for name, more in CLASS_ALIASES.items() for alias in (name, *more)}
 _DATASET_ALIASES = {
@@ -61,6 +86,7 @@ _DATASET_ALIASES = {
     "bu-4dfe": "bu4dfe",
     "bu-3dfe": "bu4dfe",
     "bu3dfe": "bu4dfe",
+    "crema-d": "cremad",
 }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dferlib.datasets.manifest import DatasetError
+from dferlib.datasets.manifest import DatasetError, MissingDatasetError
 
 JUNK = {"thumbs.db", "__macosx", "desktop.ini"}
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
@@ -112,11 +112,15 @@ class Golden:
     once: bool = False
 
 
+def check_exclude(exclude: Sequence[str], known: Iterable[str], where: object) -> None:
+    """DatasetError if `exclude` names a clip that is not known."""
+    if unknown := sorted(set(exclude) - set(known)):
+        raise DatasetError(f"exclude names {unknown}, but {where} has no such clips")
+
+
 def leave_out(clips: Sequence[Clip], exclude: Sequence[str], where: object) -> list[Clip]:
     """The clips without those named in `exclude`; DatasetError if one of them is not there."""
-    unknown = sorted(set(exclude) - {clip.clip_id for clip in clips})
-    if unknown:
-        raise DatasetError(f"exclude names {unknown}, but {where} has no such clips")
+    check_exclude(exclude, [clip.clip_id for clip in clips], where)
     return [clip for clip in clips if clip.clip_id not in exclude]
 
 
@@ -169,6 +173,17 @@ def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
 def list_gaps(numbers: Sequence[int], first: int) -> list[int]:
     """Numbers that are missing from `first` up to the highest."""
     return sorted(set(range(first, max(numbers, default=first - 1) + 1)) - set(numbers))
+
+
+def not_found(root: Path, what: str, words: Sequence[str], tree: str) -> DatasetError:
+    """The error that `what` is not below a folder; MissingDatasetError if nothing hints at it.
+
+    `words` are parts of the names of the dataset's archives and folders, `tree` what is expected.
+    """
+    names = [root.name.lower(), *(path.name.lower() for path in root.iterdir())]
+    begun = any(word in name for name in names for word in words)
+    kind = DatasetError if begun else MissingDatasetError
+    return kind(f"no {what} below {root}. {describe_content(root)}.\n{tree}")
 
 
 def describe_content(root: Path, limit: int = 8) -> str:

@@ -21,6 +21,7 @@ from dferlib.datasets.manifest import (
     DATASETS,
     PRETRAINING,
     SOURCES,
+    WITHOUT_STANDIN,
     DatasetError,
     MissingDatasetError,
     check_manifest,
@@ -31,7 +32,7 @@ from dferlib.datasets.manifest import (
 from dferlib.datasets.scan import Clip, Scan
 from dferlib.runs import digest
 
-READERS = ("ckplus", "oulu")  # datasets whose files this version reads, one module each
+READERS = tuple(DATASETS)  # datasets whose files this version reads, one module each
 MIN_SUBJECTS = 10  # a fraction of a real dataset keeps at least so many, for ten folds
 
 Produced = tuple[np.ndarray, dict[str, np.ndarray], dict[str, str]]  # frames, truth, notes by clip
@@ -76,15 +77,25 @@ def find_source(
     options = dict(options or {})
     _check_options(dataset, source, options)
     if source == "synthetic" or (source == "auto" and dataset not in READERS):
+        _check_standin(dataset)
         return synthetic_source(dataset, fraction, difficulty)
     try:
         return real_source(scan_dataset(dataset, data_root, options), fraction, options)
     except MissingDatasetError as error:
-        if source == "real":
+        if source == "real" or dataset in WITHOUT_STANDIN:
             raise
         if data_root or os.environ.get("DFER_DATA"):
             warnings.warn(f"using the procedural stand-in: {error}", stacklevel=3)
         return synthetic_source(dataset, fraction, difficulty)
+
+
+def _check_standin(dataset: str) -> None:
+    if dataset in WITHOUT_STANDIN:
+        raise DatasetError(
+            f"{dataset!r} has no procedural stand-in, only "
+            f"{', '.join(name for name in DATASETS if name not in WITHOUT_STANDIN)} have; "
+            "use source='real'"
+        )
 
 
 def scan_dataset(
@@ -102,11 +113,6 @@ def load_reader(dataset: str) -> ModuleType:
     check_name(dataset)
     if dataset == PRETRAINING:
         raise DatasetError(f"{dataset!r} is made of procedural faces only; use source='synthetic'")
-    if dataset not in READERS:
-        raise DatasetError(
-            f"this version has no reader for the files of {dataset!r} yet, only for "
-            f"{', '.join(READERS)}; its procedural stand-in is available with source='synthetic'"
-        )
     return importlib.import_module(f"dferlib.datasets.{dataset}")
 
 

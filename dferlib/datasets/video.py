@@ -7,7 +7,8 @@ decodes a picture. What was decoded is compared with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,22 @@ def probe(path: str | Path) -> VideoFacts:
             raise DatasetError(f"video {path} has no frames")
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         return VideoFacts(count, rate if 0 < rate <= MOST_FPS else FPS_UNKNOWN)
+
+
+def probe_all(paths: Sequence[str | Path]) -> tuple[dict[str, VideoFacts], list[str]]:
+    """Facts of many videos by path, and what is wrong with those that cannot be opened."""
+    import_av()
+
+    def attempt(path: str | Path) -> VideoFacts | str:
+        try:
+            return probe(path)
+        except DatasetError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:  # waits for the disk, most of the time
+        results = list(pool.map(attempt, paths))
+    facts = {str(p): r for p, r in zip(paths, results, strict=True) if isinstance(r, VideoFacts)}
+    return facts, [result for result in results if isinstance(result, str)]
 
 
 def iter_frames(path: str | Path) -> Iterator[np.ndarray]:
