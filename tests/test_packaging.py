@@ -229,6 +229,7 @@ def test_run_passes_parameters_on_and_says_where_things_are(tasks, monkeypatch, 
         ("dataset", "ckplus"),
         ("source", "synthetic"),
         ("preset", "quick"),
+        ("results_dir", "out/results"),
         ("folds", "1"),
     ]
     assert converted[-1] == executed[4]

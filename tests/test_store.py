@@ -284,7 +284,6 @@ def test_cache_folder_follows_the_environment(tmp_path, monkeypatch):
         ({"fraction": 1.5}, "fraction is 1.5"),
         ({"sise": 64}, r"unknown options \['sise'\]"),
         ({"camera": "NI"}, "source='synthetic'"),
-        ({"dataset": "mmi", "source": "real"}, "no reader for the files of 'mmi' yet"),
         ({"dataset": "pretraining", "source": "real"}, "procedural faces only"),
     ],
 )

@@ -33,6 +33,7 @@ from dferlib.datasets.sources import Make, Source
 
 STORE_VERSION = 1  # raise when the layout of a store or of its jobs changes
 MANIFEST_FILE, RECORD_FILE, JOURNAL_FILE = "manifest.csv", "store.json", "journal.jsonl"
+TIMING_FILE = "build.json"  # seconds of the build that finished the store
 PARTIAL = ".partial"
 STALE_SECONDS = 7 * 24 * 3600  # builds that were killed so long ago are not taken up again
 FRAMES_PER_JOB = 64
@@ -253,8 +254,9 @@ def _finish(
     record = {"version": STORE_VERSION, "key": path.name.rsplit("-", 1)[1], "size": size}
     record |= {"dataset": what.dataset, "source": what.source, "classes": list(what.classes)}
     record |= {"pixels": what.pixels, "inputs": what.inputs, "arrays": arrays, "notes": notes}
-    record["seconds"] = round(seconds, 1)  # of the build that finished it
     write_json(partial / RECORD_FILE, record)
+    # apart from the record, which is the same for the same input
+    write_json(partial / TIMING_FILE, {"seconds": round(seconds, 1)})
     (partial / JOURNAL_FILE).unlink()
     os.rename(partial, path)
 

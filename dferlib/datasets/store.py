@@ -5,6 +5,7 @@
         frames.npy      uint8 (total frames, size, size, 3), RGB; a clip's rows start at its offset
         aus.npy ...     truth of procedural faces, aligned with the frames
         store.json      shapes, SHA-256 of the arrays, what went in, notes on single clips
+        build.json      seconds that the build took
 
 The key is a hash of everything that went in, so that a store is built once and never again while
 nothing changes. The cache is the folder in the environment variable DFER_CACHE, else the user's
@@ -27,7 +28,13 @@ import pandas as pd
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from dferlib.datasets.building import MANIFEST_FILE, RECORD_FILE, STORE_VERSION, build_store
+from dferlib.datasets.building import (
+    MANIFEST_FILE,
+    RECORD_FILE,
+    STORE_VERSION,
+    TIMING_FILE,
+    build_store,
+)
 from dferlib.datasets.manifest import DatasetError, StoreError, manifest_digest, read_manifest
 from dferlib.datasets.sources import Source, find_source
 from dferlib.runs import digest
@@ -167,7 +174,8 @@ def load_store(path: str | Path, *, verify: bool = False) -> FrameStore:
             raise ValueError(f"the manifest counts {total} frames, the arrays {len(frames)}")
         names = ("key", "size", "dataset", "source", "pixels", "notes")
         rest = {name: record[name] for name in names}
-        rest["seconds"] = record.get("seconds", 0.0)
+        timing = path / TIMING_FILE
+        rest["seconds"] = json.loads(timing.read_text())["seconds"] if timing.is_file() else 0.0
         classes = tuple(record["classes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
