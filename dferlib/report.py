@@ -253,7 +253,9 @@ def judge(
 
 def cold_costs(store, runs: Iterable[Run]) -> pd.DataFrame:
     """What is paid once, before any run: filling the frame store, and pre-training."""
-    rows = [{"what": f"frame store of {store.dataset}", "seconds": store.seconds, "detail": ""}]
+    detail = "" if store.seconds else "built before seconds were kept"
+    rows = [{"what": f"frame store of {store.dataset}", "seconds": store.seconds or np.nan}]
+    rows[0]["detail"] = detail
     for initial in {run.record["init"].get("sha256"): run.record["init"] for run in runs}.values():
         if "seconds" in initial:
             held = {
