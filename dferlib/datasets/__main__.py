@@ -1,6 +1,7 @@
 """Command line: look over a dataset, or write a small procedural tree in its layout.
 
 python -m dferlib.datasets check ckplus ROOT
+python -m dferlib.datasets access
 python -m dferlib.datasets fixture oulu FOLDER
 """
 
@@ -10,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from dferlib.datasets.access import access_table
 from dferlib.datasets.checking import check
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.sources import READERS
@@ -35,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name in (*OPTIONS, "partial") and value
     }
     try:
+        if parsed.command == "access":
+            sys.stdout.write(f"{access_table()}\n")
+            return 0
         if parsed.command == "fixture":
             return _write_fixture(parsed.dataset, parsed.folder, parsed.subjects, parsed.seed)
         report = check(
@@ -66,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, datasets in OPTIONS.items():
         look.add_argument(f"--{name}", default="", help=f"which part, for {datasets}")
     look.add_argument("--partial", action="store_true", help="some clips are not here, for dfew")
+    commands.add_parser("access", help="print where to get each dataset, as a Markdown table")
     write = commands.add_parser("fixture", help="write procedural faces in a dataset's layout")
     write.add_argument("dataset", choices=READERS)
     write.add_argument("folder")

@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import DATASETS, DatasetError, class_name
 from dferlib.datasets.scan import (
     Clip,
@@ -44,9 +45,7 @@ HELP = """AFEW is expected as
     <root>/Train_AFEW/Angry/000046280.avi ...
     <root>/Train_AFEW/AlignedFaces_LBPTOP_Points/Faces/000046280/001.jpg ...
     <root>/Val_AFEW/...    the same, with AlignedFaces_LBPTOP_Points_Val
-Access: a licence from the organisers of EmotiW, https://cs.anu.edu.au/few/AFEW.html; students
-usually apply together with their supervisor. It may not be passed on.
-Without it: source='synthetic' uses the procedural stand-in."""
+""" + how_to_get("afew")
 
 FOLDER_NAMES = ("afew", "AFEW", "EmotiW_2018", "EmotiW", "AFEW_7.0", "AFEW7")
 IMAGES = ("aligned", "videos")

@@ -19,6 +19,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import DATASETS, DatasetError, class_name
 from dferlib.datasets.scan import (
     Clip,
@@ -34,9 +35,7 @@ from dferlib.datasets.scan import (
 
 HELP = """BU-4DFE is expected as
     <root>/F001/Angry/000.jpg 000.wrl 001.jpg 001.wrl ...
-Access: an agreement with Binghamton University, signed by a principal investigator,
-https://www.cs.binghamton.edu/~lijun/Research/3DFE/3DFE_Analysis.html. It may not be passed on.
-Without it: source='synthetic' uses the procedural stand-in."""
+""" + how_to_get("bu4dfe")
 
 FOLDER_NAMES = ("bu4dfe", "BU4DFE", "BU-4DFE", "BU_4DFE", "bu-4dfe")
 SUBJECT, STATIC, FRAME = r"[FM]\d{3}", r"[FM]\d{4}(?:_.*)?", r"(\d+)\.jpe?g"

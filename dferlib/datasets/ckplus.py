@@ -20,11 +20,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import DatasetError, MissingDatasetError
 from dferlib.datasets.scan import (
     Clip,
     Golden,
     Scan,
+    check_exclude,
     describe_content,
     list_gaps,
     numbered_files,
@@ -36,10 +38,7 @@ HELP = """CK+ is expected as
     <root>/cohn-kanade-images/S005/001/S005_001_00000001.png ...
     <root>/Emotion/S005/001/S005_001_00000011_emotion.txt
     <root>/Landmarks/S005/001/S005_001_00000001_landmarks.txt ...
-Access: read and sign the agreement at https://www.pitt.edu/~emotion/ck-spread.htm or
-https://www.jeffcohn.net/Resources; students usually apply together with their supervisor. It may
-not be passed on.
-Without it: source='synthetic' uses the procedural stand-in."""
+""" + how_to_get("ckplus")
 
 FOLDER_NAMES = ("ckplus", "CK+", "ck+", "CKplus", "CKPlus", "CK")
 CODES = {
@@ -97,9 +96,7 @@ def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:
     clips, problems, errors = [], [], []
     if "landmarks" not in parts:
         problems.append("no Landmarks tree: faces are detected instead")
-    unknown = sorted(set(exclude) - set(sequences))
-    if unknown:
-        raise DatasetError(f"exclude names {unknown}, but CK+ in {root} has no such sequences")
+    check_exclude(exclude, sequences, root)
     for clip_id, label_files in _list_labels(parts["labels"]).items():
         if clip_id not in exclude:
             try:

@@ -18,14 +18,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import DATASETS
 from dferlib.datasets.scan import Clip, Golden, Scan, check_exclude, is_junk, not_found, search
 from dferlib.datasets.video import VideoFacts, is_lfs_stub, probe_all
 
 HELP = """CREMA-D is expected as
     <root>/VideoFlash/1001_DFA_ANG_XX.flv ...
-Access: open, Open Database License; https://github.com/CheyneyComputerScience/CREMA-D, fetched with
-git-lfs (a plain download holds stubs only). It has no procedural stand-in."""
+""" + how_to_get("cremad")
 
 FOLDER_NAMES = ("cremad", "CREMA-D", "crema-d", "CREMAD", "CREMA-D-master")
 CODES = {
@@ -74,7 +74,7 @@ def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:
         )
     counts = {"subjects": len({clip.subject for clip in clips}), "clips": len(clips)}
     problems = [
-        f"{path.stem} {KNOWN_BAD[path.stem]}, as the owners note; exclude leaves it out"
+        f"{path.stem} {KNOWN_BAD[path.stem]}, as the owners note; exclude.txt can leave it out"
         for path in files
         if path.stem in KNOWN_BAD
     ]

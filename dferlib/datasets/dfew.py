@@ -24,6 +24,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import DATASETS, DatasetError
 from dferlib.datasets.scan import (
     Clip,
@@ -41,9 +42,7 @@ HELP = """DFEW is expected as
     <root>/EmoLabel_DataSplit/test(single_labeled)/set_1.csv ... set_5.csv
     <root>/EmoLabel_DataSplit/train(single_labeled)/set_1.csv ...
     <root>/Clip/clip_224x224/00001/00001_00001.jpg ...    or <root>/Clip/original/00001.mp4
-Access: https://dfew-dataset.github.io; an e-mail from a university's address, sent by a professor
-or researcher, so students ask their supervisor. It may not be passed on.
-Without it: source='synthetic' uses the procedural stand-in."""
+""" + how_to_get("dfew")
 
 FOLDER_NAMES = ("dfew", "DFEW", "DFEW-part2", "DFEW_part2")
 CODES = dict(enumerate(DATASETS["dfew"], start=1))

@@ -35,7 +35,7 @@ def load_rgb(path: str | Path) -> np.ndarray:
         what = "cannot be opened" if isinstance(error, FileNotFoundError) else "cannot be decoded"
         raise DatasetError(
             f"image {path} {what} ({error}). "
-            "Copy it anew from the dataset, or leave its clip out with exclude"
+            "Copy it anew from the dataset, or put its clip into exclude.txt"
         ) from error
 
 

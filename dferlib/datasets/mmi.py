@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import DATASETS, DatasetError
 from dferlib.datasets.mmi_xml import read_emotion, read_onset_and_apex, read_view
 from dferlib.datasets.scan import (
@@ -41,9 +42,8 @@ from dferlib.datasets.video import VideoFacts, probe_all
 
 HELP = """MMI is expected as
     <root>/Sessions/501/session.xml, S001-002.avi and S001-002.xml
-Access: https://mmifacedb.eu; sign and send the licence, then select and download sessions (those
-with an emotion label and a frontal view). It may not be passed on.
-Without it: source='synthetic' uses the procedural stand-in."""
+Of all sessions, those with an emotion label and a frontal view are of use.
+""" + how_to_get("mmi")
 
 FOLDER_NAMES = ("mmi", "MMI", "mmi-facial-expression-database")
 CODES = {str(code): name for code, name in enumerate(DATASETS["mmi"], start=1)}

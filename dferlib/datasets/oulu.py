@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import (
     DATASETS,
     DatasetError,
@@ -31,6 +32,7 @@ from dferlib.datasets.scan import (
     Golden,
     Scan,
     describe_content,
+    leave_out,
     list_gaps,
     numbered_files,
     search,
@@ -39,10 +41,8 @@ from dferlib.datasets.scan import (
 
 HELP = """Oulu-CASIA is expected as
     <root>/VL/Strong/P001/Anger/000.jpeg ...
-also nested, as in <root>/B_OriginalImg/B_OriginalImg/OriginalImg/VL/Strong/... Access: ask CMVS,
-University of Oulu, https://www.oulu.fi/cmvs/node/41316, for the licence form; permanent staff signs
-it, so students apply together with their supervisor. It may not be passed on.
-Without it: source='synthetic' uses the procedural stand-in."""
+also nested, as in <root>/B_OriginalImg/B_OriginalImg/OriginalImg/VL/Strong/...
+""" + how_to_get("oulu")
 
 FOLDER_NAMES = ("oulu", "Oulu", "Oulu_CASIA_NIR_VIS", "Oulu-CASIA", "Oulu_CASIA", "oulu-casia")
 CAMERAS, LIGHTS = ("NI", "VL"), ("Dark", "Strong", "Weak")
@@ -92,10 +92,9 @@ def scan(
     folder = _find_tree(root, images)
     subset = _enter(_enter(folder, camera), light)
     clips, problems = _list_clips(subset, f"{camera}/{light}", images)
-    unknown = sorted(set(exclude) - {clip.clip_id for clip in clips})
-    if unknown:
-        raise DatasetError(f"exclude names {unknown}, but Oulu-CASIA in {root} has no such clips")
-    clips = [clip for clip in clips if clip.clip_id not in exclude]
+    subsets = {f"{eye}/{lamp}/" for eye in CAMERAS for lamp in LIGHTS} - {f"{camera}/{light}/"}
+    here = [name for name in exclude if not name.startswith(tuple(subsets))]
+    clips = leave_out(clips, here, root)  # one exclude.txt serves all cameras and lights
     if not clips:
         raise DatasetError(f"no frames below {subset}. {describe_content(subset)}.\n{HELP}")
     lengths = [len(clip.frames) for clip in clips]

@@ -22,14 +22,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import DATASETS, DatasetError
 from dferlib.datasets.scan import Clip, Golden, Scan, check_exclude, is_junk, not_found, search
 from dferlib.datasets.video import VideoFacts, probe_all
 
 HELP = """RAVDESS is expected as
     <root>/Video_Speech_Actor_01/Actor_01/02-01-03-01-02-02-01.mp4 ...
-Access: open for non-commercial use (CC BY-NC-SA 4.0), https://zenodo.org/record/1188976, the
-archives Video_Speech_Actor_01.zip to _24.zip. It has no procedural stand-in."""
+from the archives Video_Speech_Actor_01.zip to _24.zip.
+""" + how_to_get("ravdess")
 
 FOLDER_NAMES = ("ravdess", "RAVDESS", "Ravdess")
 CODES = dict(enumerate(DATASETS["ravdess"], start=1))
@@ -60,7 +61,8 @@ def scan(root: Path, channel: str = "speech", exclude: Sequence[str] = ()) -> Sc
     takes, problems = _find_takes(root, CHANNELS[channel])
     if not takes:
         raise not_found(root, f"videos of {channel} of RAVDESS", ARCHIVE_WORDS, HELP)
-    check_exclude(exclude, takes, root)
+    here = [name for name in exclude if name[:2] not in {*CHANNELS.values()} - {CHANNELS[channel]}]
+    check_exclude(here, takes, root)  # one exclude.txt serves both channels
     files = [path for name, path in takes.items() if name not in exclude]
     facts, errors = probe_all(files)
     clips = [_make_clip(path, facts[str(path)]) for path in files if str(path) in facts]

@@ -13,6 +13,7 @@ from dferlib.datasets.manifest import DatasetError, MissingDatasetError
 
 JUNK = {"thumbs.db", "__macosx", "desktop.ini"}
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
+EXCLUDE_FILE = "exclude.txt"  # in a dataset's folder: clips that its user leaves out
 SEARCH_DEPTH = 4
 SEARCH_FOLDERS = (
     4000  # a folder with more below it is not searched to the end: it is no dataset's root
@@ -74,6 +75,7 @@ class Scan:
 
     `problems` are odd but can be lived with; `errors` name clips that cannot be read as they
     should. `classes` is the class order where it follows from the files and not from the dataset.
+    `excluded` are the clips that the user leaves out.
     """
 
     dataset: str
@@ -84,6 +86,7 @@ class Scan:
     problems: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
     def refuse_errors(self) -> Scan:
         """The scan itself if it has no errors; DatasetError with the first of them otherwise."""
@@ -92,7 +95,7 @@ class Scan:
             raise DatasetError(
                 f"{self.dataset} in {self.root} has {len(self.errors)} damaged or missing clips:\n"
                 f"  {shown}\n`python -m dferlib.datasets check {self.dataset} ROOT` lists all. "
-                "Copy them anew from the dataset, or leave clips out with exclude"
+                f"Copy them anew from the dataset, or leave clips out: their ids in {EXCLUDE_FILE}"
             )
         return self
 
@@ -112,10 +115,30 @@ class Golden:
     once: bool = False
 
 
+def read_exclude(root: Path) -> tuple[str, ...]:
+    """Ids of the clips that `exclude.txt` in a dataset's folder leaves out; () without that file.
+
+    One id in a line; empty lines do not count, nor does what follows a `#` after a blank.
+    DatasetError naming the file if it cannot be read as UTF-8 text.
+    """
+    path = root / EXCLUDE_FILE
+    if not path.is_file():
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read: {error}; save it as UTF-8 text") from error
+    names = (re.split(r"(?:^|\s)#", line)[0].strip() for line in lines)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 def check_exclude(exclude: Sequence[str], known: Iterable[str], where: object) -> None:
     """DatasetError if `exclude` names a clip that is not known."""
     if unknown := sorted(set(exclude) - set(known)):
-        raise DatasetError(f"exclude names {unknown}, but {where} has no such clips")
+        raise DatasetError(
+            f"exclude names {unknown}, but {where} has no such clips; "
+            f"see its {EXCLUDE_FILE}, or the option exclude"
+        )
 
 
 def leave_out(clips: Sequence[Clip], exclude: Sequence[str], where: object) -> list[Clip]:

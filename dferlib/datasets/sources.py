@@ -7,7 +7,7 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +29,7 @@ from dferlib.datasets.manifest import (
     make_manifest,
     manifest_digest,
 )
-from dferlib.datasets.scan import Clip, Scan
+from dferlib.datasets.scan import Clip, Scan, read_exclude
 from dferlib.runs import digest
 
 READERS = tuple(DATASETS)  # datasets whose files this version reads, one module each
@@ -101,11 +101,18 @@ def _check_standin(dataset: str) -> None:
 def scan_dataset(
     dataset: str, data_root: str | Path | None = None, options: Mapping[str, Any] | None = None
 ) -> Scan:
-    """Look for a real dataset with the options of its reader; see `open_store` for the errors."""
+    """Look for a real dataset with the options of its reader; see `open_store` for the errors.
+
+    Clips that `exclude.txt` in the dataset's folder names are left out.
+    """
     options = dict(options or {})
     reader = load_reader(dataset)
     _check_options(dataset, "real", options)
-    return reader.scan(find_root(dataset, data_root), **options)
+    root = find_root(dataset, data_root)
+    excluded = (*options.get("exclude", ()), *read_exclude(root))
+    if excluded:
+        options["exclude"] = tuple(dict.fromkeys(excluded))
+    return replace(reader.scan(root, **options), excluded=options.get("exclude", ()))
 
 
 def load_reader(dataset: str) -> ModuleType:

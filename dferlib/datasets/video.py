@@ -105,7 +105,7 @@ def compare_counts(path: str | Path, decoded: int, declared: int) -> str:
     if not decoded or abs(decoded - declared) > SLACK:
         raise DatasetError(
             f"video {path} is damaged: {what}. "
-            "Copy it anew from the dataset, or leave its clip out with exclude"
+            "Copy it anew from the dataset, or put its clip into exclude.txt"
         )
     return what
 
@@ -131,4 +131,4 @@ def _open(path: str | Path) -> Iterator[tuple[Any, Any]]:
 def _way_out(path: str | Path) -> str:
     if Path(path).is_file() and is_lfs_stub(path):
         return "It is a stub of git-lfs: run `git lfs pull` in the dataset's folder"
-    return "Copy it anew from the dataset, or leave its clip out with exclude"
+    return "Copy it anew from the dataset, or put its clip into exclude.txt"
