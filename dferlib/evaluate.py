@@ -49,9 +49,9 @@ def predict(
     was_training = model.training
     model.eval()
     parts = []
-    for clip, _ in loader.testing(clips):
+    for clip, _, lengths in loader.testing(clips):
         with autocast(loader.device, precision):
-            logits = model(memory_format(clip, precision))
+            logits = model(memory_format(clip, precision), lengths)
         parts.append(logits.float().softmax(1).cpu())
     model.train(was_training)
     return torch.cat(parts).numpy()
@@ -62,7 +62,10 @@ def extract_features(model: nn.Module, loader: ClipLoader, clips: np.ndarray) ->
     """Feature vectors (N, D) of ``forward_features``, the input of t-SNE."""
     was_training = model.training
     model.eval()
-    parts = [model.forward_features(clip).float().cpu() for clip, _ in loader.testing(clips)]
+    parts = []
+    for clip, _, lengths in loader.testing(clips):
+        padding = () if lengths is None else (lengths,)
+        parts.append(model.forward_features(clip, *padding).float().cpu())
     model.train(was_training)
     return torch.cat(parts).numpy()
 

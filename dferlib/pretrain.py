@@ -272,7 +272,7 @@ def peak_aus(store: FrameStore) -> np.ndarray:
 def _accuracy(model, loader: ClipLoader, clips: np.ndarray, settings: Pretraining) -> float:
     model.eval()
     hits = 0
-    for clip, target in loader.testing(clips):
+    for clip, target, _ in loader.testing(clips):
         with autocast(loader.device, settings.precision):
             hits += int((model(memory_format(clip, settings.precision)).argmax(1) == target).sum())
     return hits / max(1, len(clips))

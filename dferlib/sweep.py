@@ -129,6 +129,7 @@ def make_loader(task: Task, store: FrameStore, device: str | torch.device) -> Cl
         protocol.crop,
         protocol.flip,
         protocol.peak,
+        protocol.sampler_options(),
     )
 
 

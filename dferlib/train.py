@@ -129,9 +129,10 @@ def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epo
     """One pass over the training clips; returns the mean loss per clip."""
     model.train()
     total = 0.0
-    for clip, target in loader.training(clips, seed, epoch):
+    for clip, target, lengths in loader.training(clips, seed, epoch):
+        padding = () if lengths is None else (lengths,)
         with autocast(loader.device, protocol.precision):
-            features = model.forward_features(memory_format(clip, protocol.precision))
+            features = model.forward_features(memory_format(clip, protocol.precision), *padding)
             extra = (features,) if getattr(criterion, "needs_features", False) else ()
             loss = criterion(model.head(features), target, *extra)
         if not torch.isfinite(loss):

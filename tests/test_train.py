@@ -129,7 +129,7 @@ def test_a_loss_with_features_and_state_trains_and_resumes(store, protocol, tmp_
 def test_one_epoch_visits_every_training_clip_once(store, protocol):
     loader = loader_of(store, protocol)
     clips = np.arange(10, 47)
-    labels = torch.cat([target for _, target in loader.training(clips, seed=0, epoch=0)])
+    labels = torch.cat([batch.target for batch in loader.training(clips, seed=0, epoch=0)])
     assert sorted(labels.tolist()) == sorted(loader.labels(clips).tolist())
 
 

@@ -8,8 +8,9 @@ interrupted; and no step does Python work per frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,12 +30,25 @@ class Draw:
     """What is decided for every clip of the store.
 
     Frame rows (N, T), those that are no whole numbers lie between two frames; the crop's corner
-    (N, 2) as top and left pixel; mirrored or not (N,).
+    (N, 2) as top and left pixel; mirrored or not (N,). `lengths` (N,) are there where clips have
+    different numbers of frames: what follows in `frames` is padding, the last frame repeated.
     """
 
     frames: np.ndarray
     corner: np.ndarray
     mirror: np.ndarray
+    lengths: np.ndarray | None = None
+
+
+class Batch(NamedTuple):
+    """Clips (B, 3, T, H, W), their classes (B,) and, where T includes padding, their lengths (B,).
+
+    T is that of the longest clip of the batch. A model takes `model(clip, lengths)`.
+    """
+
+    clip: Tensor
+    target: Tensor
+    lengths: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,8 @@ class ClipLoader:
     In training `crop` is "five" (a corner or the centre), "random" (anywhere) or "none" (the
     centre), and `flip` mirrors every other clip; test clips are centred and not mirrored. `peak` is
     the frame that the sampler takes for the apex: the "annotated" one, the "last" or the "middle".
+    `sampler_options` go to the sampler. Where it returns whole clips, a batch holds as many as do
+    not make it larger than `batch_size` clips of `num_frames`, and one at least.
     """
 
     store: FrameStore
@@ -55,6 +71,7 @@ class ClipLoader:
     crop: str = "five"
     flip: bool = True
     peak: str = "annotated"
+    sampler_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value, known in (("crop", self.crop, CROPS), ("peak", self.peak, PEAKS)):
@@ -67,19 +84,29 @@ class ClipLoader:
             )
         if not callable(getattr(samplers, self.sampler, None)):
             raise ValueError(f"unknown sampler {self.sampler!r} in dferlib.datasets.samplers")
+        try:
+            self._sample(np.array([1]), np.array([-1]), None)
+        except TypeError as error:
+            raise ValueError(f"sampler_options do not fit {self.sampler!r}: {error}") from None
+
+    def _sample(self, n_frames: np.ndarray, apex: np.ndarray, rng) -> np.ndarray:
+        sample = getattr(samplers, self.sampler)
+        return sample(n_frames, apex, self.num_frames, rng, **self.sampler_options)
 
     def draw(self, seed: int | None = None, epoch: int = 0) -> Draw:
         """Draw for all clips: augmented with a seed, the fixed test-time choice without."""
         clips = self.store.manifest
         rng = None if seed is None else np.random.default_rng([seed, epoch])
-        sample = getattr(samplers, self.sampler)
-        frames = sample(clips["n_frames"].to_numpy(), self._apex(), self.num_frames, rng=rng)
+        frames = self._sample(clips["n_frames"].to_numpy(), self._apex(), rng)
+        lengths = (frames >= 0).sum(1)
+        frames = np.where(frames < 0, frames.max(1, keepdims=True), frames)
         frames = frames + clips["offset"].to_numpy()[:, None]
         mirror = np.zeros(len(clips), dtype=bool)
         corner = self._corners(rng, len(clips))
         if rng is not None and self.flip:
             mirror = rng.random(len(clips)) < 0.5
-        return Draw(frames, corner, mirror)
+        padded = (lengths < frames.shape[1]).any()
+        return Draw(frames, corner, mirror, lengths if padded else None)
 
     def _apex(self) -> np.ndarray:
         """Frame (N,) that counts as the peak of each clip; -1 is the last."""
@@ -102,19 +129,24 @@ class ClipLoader:
         order = {name: index for index, name in enumerate(self.store.classes)}
         return self.store.manifest["label"].map(order).to_numpy()[clips]
 
-    def training(self, clips: np.ndarray, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def training(self, clips: np.ndarray, seed: int, epoch: int) -> Iterator[Batch]:
         """Augmented batches in the random order of (seed, epoch); the last one may be smaller."""
         order = np.random.default_rng([seed, epoch, 1]).permutation(np.sort(clips))
         yield from self._batches(order, self.draw(seed, epoch))
 
-    def testing(self, clips: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+    def testing(self, clips: np.ndarray) -> Iterator[Batch]:
         """Batches in the given order: fixed frames, centre crop, not mirrored."""
         yield from self._batches(np.asarray(clips), self.draw())
 
     def gather(self, clips: np.ndarray, draw: Draw | None = None) -> Tensor:
-        """The clips at these manifest rows as one batch (B, 3, T, H, W), ImageNet-normalised."""
+        """The clips at these manifest rows as one batch (B, 3, T, H, W), ImageNet-normalised.
+
+        Clips of different lengths are padded by their last frames to the longest of them.
+        """
         draw = draw or self.draw()
         rows = draw.frames[clips]
+        if draw.lengths is not None:
+            rows = rows[:, : draw.lengths[clips].max()]
         pixels = self._pixels(np.floor(rows).astype(np.int64), clips, draw)
         if rows.dtype.kind == "f":
             after = self._pixels(np.ceil(rows).astype(np.int64), clips, draw).float()
@@ -128,12 +160,26 @@ class ClipLoader:
         frames = torch.from_numpy(self.store.frames[rows]).to(self.device)
         return _crop_and_mirror(frames, draw.corner[clips], draw.mirror[clips], self.input_size)
 
-    def _batches(self, order: np.ndarray, draw: Draw) -> Iterator[tuple[Tensor, Tensor]]:
-        labels = self.labels(order)
-        for start in range(0, len(order), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            target = torch.as_tensor(labels[part], device=self.device, dtype=torch.long)
-            yield self.gather(order[part], draw), target
+    def _batches(self, order: np.ndarray, draw: Draw) -> Iterator[Batch]:
+        for clips in self._parts(order, draw):
+            target = torch.as_tensor(self.labels(clips), device=self.device, dtype=torch.long)
+            lengths = None
+            if draw.lengths is not None:
+                lengths = torch.as_tensor(draw.lengths[clips], device=self.device)
+            yield Batch(self.gather(clips, draw), target, lengths)
+
+    def _parts(self, order: np.ndarray, draw: Draw) -> Iterator[np.ndarray]:
+        """Cut the order into batches; with padding none is larger than one without may be."""
+        start = 0
+        while start < len(order):
+            part = order[start : start + self.batch_size]
+            if draw.lengths is not None:
+                longest = np.maximum.accumulate(draw.lengths[part])
+                frames = longest * np.arange(1, len(part) + 1)
+                fitting = np.searchsorted(frames, self.batch_size * self.num_frames, side="right")
+                part = part[: max(1, fitting)]
+            yield part
+            start += len(part)
 
 
 def denormalise(clip: Tensor) -> Tensor:

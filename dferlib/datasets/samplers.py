@@ -1,11 +1,24 @@
-"""Which frames of a clip a model sees; vectorised over clips, with chance from `rng` alone."""
+"""Which frames of a clip a model sees; vectorised over clips, with chance from `rng` alone.
+
+A sampler takes `n_frames` and `apex` (N,), `num_frames` and `rng`, and its own options by keyword.
+It returns frame numbers within each clip (N, T): whole numbers, floats for positions between two
+frames, and -1 after the last frame of a clip that has fewer than the longest (see `batches`).
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dferlib.datasets.manifest import DatasetError
+
+VIDEO_FRAMES = 105  # CEFLNet §4.1: every video is brought to so many frames,
+STARTS = 30  # a window starts in one of the first 30,
+WINDOW = 75  # takes 75 frames,
+SPAN = 15  # and is split into clips of 15
+TEST_START = 15
 
 
 def neutral_to_peak(
@@ -90,6 +103,106 @@ def time_interpolation(
     if num_frames == 1:
         return last / 2
     return last * np.arange(num_frames) / (num_frames - 1)
+
+
+def windowed_clips(
+    n_frames: ArrayLike,
+    apex: ArrayLike,
+    num_frames: int = 35,
+    rng: np.random.Generator | None = None,
+    *,
+    num_clips: int = 7,
+) -> np.ndarray:
+    """Sample num_frames / num_clips frames from each of `num_clips` short clips (CEFLNet §4.1).
+
+    The video is brought to 105 frames (`resampled_frames`). A window of 75 starts in one of its
+    first 30, without `rng` at the sixteenth, and holds clips of 15 frames (`span_starts`). From
+    each of them `rng` draws different frames, in order; without it they lie evenly from the first
+    on: 0, 3, 6, 9, 12 for five. `n_frames` and `apex` are (N,), the apex is not used; returns
+    frame numbers (N, num_frames), clip after clip, int64. DatasetError for empty clips, and for
+    `num_frames` that are no multiple of `num_clips` or more than 15 for each.
+    """
+    count = np.atleast_1d(np.asarray(n_frames, dtype=np.int64))
+    _check(count, np.atleast_1d(np.asarray(apex, dtype=np.int64)), num_frames)
+    spans = span_starts(num_clips)
+    each, rest = divmod(num_frames, num_clips)
+    if rest or each > SPAN:
+        raise DatasetError(
+            f"num_frames is {num_frames} for {num_clips} clips; each clip needs the same number "
+            f"of frames, 1 to {SPAN}"
+        )
+    shape = (len(count), num_clips, each)
+    if rng is None:
+        start = np.full((len(count), 1, 1), TEST_START)
+        inner = np.broadcast_to(np.arange(each) * SPAN // each, shape)
+    else:
+        start = rng.integers(0, STARTS, (len(count), 1, 1))
+        order = rng.random((len(count), num_clips, SPAN)).argsort(axis=2)
+        inner = np.sort(order[:, :, :each], axis=2)
+    places = (start + spans[:, None] + inner).reshape(len(count), num_frames)
+    return resampled_frames(count, places)
+
+
+def span_starts(num_clips: int = 7) -> np.ndarray:
+    """Where the clips of 15 frames start in a window of 75 (num_clips,): 0, 10, .. 60 for seven.
+
+    Starts are evenly spaced and rounded, halves up; a single clip is the middle one. DatasetError
+    for fewer than one.
+    """
+    if num_clips < 1:
+        raise DatasetError(f"num_clips is {num_clips}; at least 1 clip must be sampled")
+    room = WINDOW - SPAN
+    if num_clips == 1:
+        return np.array([room // 2])
+    gaps = num_clips - 1
+    return (2 * room * np.arange(num_clips) + gaps) // (2 * gaps)
+
+
+def resampled_frames(n_frames: ArrayLike, places: ArrayLike) -> np.ndarray:
+    """Return the frames of videos (N,) at these places (N, P), 0 to 104, of their 105 frames.
+
+    A shorter video is stretched, each place taking the nearest frame (halves up); of a longer one
+    the 105 in the middle are kept (CEFLNet §4.1: interpolation and clipping).
+    """
+    count = np.asarray(n_frames, dtype=np.int64)[:, None]
+    places, gaps = np.asarray(places, dtype=np.int64), VIDEO_FRAMES - 1
+    stretched = (2 * places * (count - 1) + gaps) // (2 * gaps)
+    return np.where(count > VIDEO_FRAMES, (count - VIDEO_FRAMES) // 2 + places, stretched)
+
+
+def one_per_segment(
+    n_frames: ArrayLike,
+    apex: ArrayLike,
+    num_frames: int = 5,
+    rng: np.random.Generator | None = None,
+    *,
+    test_frames: Literal["middle", "all"] = "middle",
+) -> np.ndarray:
+    """Sample one frame from each of `num_frames` parts (HACN §3.1, ECNN-FSA §2.1).
+
+    Part k of an n-frame clip reaches from frame floor(k n / num_frames) to the one before the next
+    part. With `rng` any frame of it is drawn; without, it is the middle one, rounded down, or with
+    `test_frames` "all" the whole clip is returned. A clip with fewer frames than parts gives all
+    of them and repeats the last. `n_frames` and `apex` are (N,), the apex is not used; returns
+    frame numbers (N, num_frames), int64, or (N, longest clip) with -1 after the end of the others.
+    DatasetError for empty clips and another `test_frames`.
+    """
+    count = np.atleast_1d(np.asarray(n_frames, dtype=np.int64))
+    _check(count, np.atleast_1d(np.asarray(apex, dtype=np.int64)), num_frames)
+    if test_frames not in ("middle", "all"):
+        raise DatasetError(f"test_frames is {test_frames!r}; allowed are middle, all")
+    total = count[:, None]
+    if rng is None and test_frames == "all":
+        every = np.arange(count.max())
+        return np.where(every < total, every, -1)
+    order = np.arange(num_frames)
+    low, high = order * total // num_frames, (order + 1) * total // num_frames
+    if rng is None:
+        inside = (low + high - 1) // 2
+    else:
+        share = rng.random((len(count), num_frames))
+        inside = low + (share * (high - low)).astype(np.int64)
+    return np.where(total < num_frames, np.minimum(order, total - 1), inside)
 
 
 def _check(count: np.ndarray, peak: np.ndarray, num_frames: int) -> None:

@@ -98,6 +98,7 @@ class Protocol:
     presets: ClassVar[Mapping[str, Preset]]
     assumed: ClassVar[Mapping[str, str]]  # setting or question -> why this value
     model_fields: ClassVar[tuple[str, ...]]  # fields that are options of the model
+    sampler_fields: ClassVar[tuple[str, ...]] = ()  # and of the sampler
 
     # dataset -> settings that the paper itself has for it, where they differ from the fields
     own_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -213,6 +214,10 @@ class Protocol:
     def model_options(self) -> dict[str, Any]:
         """Return the options for `create_model(protocol.model, num_classes, **options)`."""
         return {name: getattr(self, name) for name in self.model_fields}
+
+    def sampler_options(self) -> dict[str, Any]:
+        """Return the options of the frame sampler, see `dferlib.datasets.samplers`."""
+        return {name: getattr(self, name) for name in self.sampler_fields}
 
     def loss_options(self) -> dict[str, float]:
         """Return the options for `create_loss(protocol.loss, **options)`."""
