@@ -106,6 +106,8 @@ def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper
         raise refusal(problems)
     if preset == "auto":
         preset = "paper" if device.startswith("cuda") else "quick"
+    if values["variants"] == "all":
+        variants = paper.variants_of(preset, dataset)
     plan = paper.resolve(preset, dataset, variants[0])
     named = {"preset": ",".join(map(str, plan.folds)), "all": f"1-{plan.num_folds}"}
     text = named.get(values["folds"], values["folds"])

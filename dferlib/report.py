@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from dferlib import metrics, stats
-from dferlib.protocols import Protocol
+from dferlib import metrics
+from dferlib.protocols import Protocol, Reported
 from dferlib.runs import IDENTITY, Run, load_runs, results_folder
+from dferlib.scoring import metric_name, score_metrics
 
 if TYPE_CHECKING:
     from dferlib.parameters import Settings
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 Evidence = Mapping[str, pd.DataFrame]
 
 NOT_RUN = "not run"
-TABLE_COLUMNS = ["dataset", "row", "published", "ours", "ci_low", "ci_high", "uar", "n", "status"]
+TABLE_COLUMNS = ["dataset", "row", "metric", "unit", "published", "ours", "ci_low", "ci_high"]
+TABLE_COLUMNS += ["uar", "n", "status"]
 
 
 def tidy(runs: Iterable[Run]) -> pd.DataFrame:
@@ -56,38 +58,10 @@ def load_evidence(
     return evidence
 
 
-def command(paper: Protocol, dataset: str) -> str:
-    """The command that runs the paper's notebook on a dataset."""
-    return f"papermill notebooks/{paper.slug}.ipynb out.ipynb -p dataset {dataset}"
-
-
-def score_variants(
-    predictions: pd.DataFrame, classes: tuple[str, ...], select: str = "last"
-) -> pd.DataFrame:
-    """WAR and UAR of each variant, pooled over folds and seeds, with 95 % intervals over subjects.
-
-    A resampled subject brings all its clips and seeds along. Index variant; columns war, war_low,
-    war_high, uar, uar_low, uar_high, n (different clips), folds, seeds, fold_mean, fold_sd.
-    """
-    rows = {}
-    for variant, part in predictions.groupby("variant", sort=False):
-        pooled = metrics.score(part, classes, select)
-        row = {"n": part["clip_id"].nunique(), "folds": pooled["folds"]}
-        row["seeds"] = part["seed"].nunique()
-        for name in ("war", "uar"):
-            interval = stats.bootstrap_interval(part, classes, name, select=select)
-            row |= {
-                name: interval.value,
-                f"{name}_low": interval.low,
-                f"{name}_high": interval.high,
-            }
-        row |= {"fold_mean": pooled["war_fold_mean"], "fold_sd": pooled["war_fold_sd"]}
-        rows[variant] = row
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
-    counts = ["n", "folds", "seeds"]
-    shares = [name for name in table if name not in counts]
-    table[shares] *= 100
-    return table.astype(dict.fromkeys(counts, int))
+def command(paper: Protocol, dataset: str, variant: str = "") -> str:
+    """The command that runs the paper's notebook on a dataset, or one more row of it."""
+    text = f"papermill notebooks/{paper.slug}.ipynb out.ipynb -p dataset {dataset}"
+    return f"{text} -p variants {variant}" if variant else text
 
 
 def published_beside_ours(
@@ -97,26 +71,36 @@ def published_beside_ours(
     *,
     dataset: str | None = None,
     select: str = "last",
+    metric: str | None = None,
 ) -> pd.DataFrame:
-    """One of the paper's accuracy tables, row by row, with our value, its interval, n and status.
+    """The cells of one of the paper's tables with our value, its 95 % interval, n and status.
 
-    Status is ``run``; ``published only`` for other people's methods; or ``not run`` with the
-    command.
+    One row per row of the table and metric, in the order of the paper; ``metric`` ("WAR", "UAR",
+    "F1" or "recall <class>", see ``scoring``) keeps that one alone. Cells that predictions cannot
+    fill, such as parameters, are left out. Values of ours are in the unit of the published cell,
+    ``uar`` is in per cent. Status is ``run``; ``published only`` for other people's methods; or
+    ``not run`` with the command. Raises ValueError for a metric that the table does not have.
     """
+    cells = [(metric_name(cell.metric), cell) for cell in paper.reported(table, dataset)]
+    cells = [(name, cell) for name, cell in cells if name is not None]
+    names = tuple(dict.fromkeys(name for name, _ in cells))
+    if metric is not None and metric not in names:
+        raise ValueError(f"metric is {metric!r}; Table {table} has: {', '.join(names) or 'none'}")
     variant_of = {v.rows[table]: slug for slug, v in paper.variants.items() if table in v.rows}
+    scored: dict[str, pd.DataFrame] = {}
     rows = []
-    for cell in paper.reported(table, dataset):
-        row = {"dataset": cell.dataset, "row": cell.row, "published": cell.value}
-        scores = _scores(paper, evidence, cell.dataset, select)
+    for name, cell in cells:
+        if metric not in (None, name):
+            continue
+        if cell.dataset in evidence and cell.dataset not in scored:
+            wanted = dict.fromkeys((*names, "UAR"))
+            classes = paper.classes[cell.dataset]
+            scored[cell.dataset] = score_metrics(evidence[cell.dataset], classes, wanted, select)
         variant = variant_of.get(cell.row)
-        if variant is None:
-            row["status"] = "published only"
-        elif variant not in scores.index:
-            row["status"] = f"{NOT_RUN}: {command(paper, cell.dataset)}"
-        else:
-            own = scores.loc[variant]
-            row |= {"ours": own["war"], "ci_low": own["war_low"], "ci_high": own["war_high"]}
-            row |= {"uar": own["uar"], "n": int(own["n"]), "status": "run"}
+        row = {"dataset": cell.dataset, "row": cell.row, "metric": name, "unit": cell.unit}
+        row |= {"published": cell.value, "status": "published only"}
+        if variant is not None:
+            row |= _own(paper, variant, name, cell, scored.get(cell.dataset))
         rows.append(row)
     result = pd.DataFrame(rows, columns=TABLE_COLUMNS)
     numbers = ["published", "ours", "ci_low", "ci_high", "uar"]
@@ -124,19 +108,61 @@ def published_beside_ours(
     return result.astype({"n": "Int64"})
 
 
-def _scores(paper: Protocol, evidence: Evidence, dataset: str, select: str) -> pd.DataFrame:
-    if dataset not in evidence:
-        return pd.DataFrame()
-    return score_variants(evidence[dataset], paper.classes[dataset], select)
+def _own(
+    paper: Protocol, variant: str, name: str, cell: Reported, scored: pd.DataFrame | None
+) -> dict:
+    """What a row that can be run has to show, or how to run it."""
+    if scored is None:
+        return {"status": f"{NOT_RUN}: {command(paper, cell.dataset)}"}
+    if (variant, name) not in scored.index:
+        return {"status": f"{NOT_RUN}: {command(paper, cell.dataset, variant)}"}
+    own, scale = scored.loc[(variant, name)], 100 if cell.unit == "%" else 1
+    values = {"ours": own["value"], "ci_low": own["low"], "ci_high": own["high"]}
+    values = {key: scale * value for key, value in values.items()}
+    uar = 100 * scored.loc[(variant, "UAR"), "value"]
+    return {**values, "uar": uar, "n": int(own["n"]), "status": "run"}
+
+
+def widen(table: pd.DataFrame, *, intervals: bool = False) -> pd.DataFrame:
+    """A table of ``published_beside_ours`` as the paper prints it: a row per row, metrics across.
+
+    Index (dataset, row); columns (metric, published) and (metric, ours), with ``intervals`` also
+    (metric, 95 % low) and (metric, 95 % high), then ("", n) and ("", status).
+    """
+    names = {"published": "published", "ours": "ours"}
+    names |= {"ci_low": "95 % low", "ci_high": "95 % high"} if intervals else {}
+    key = ["dataset", "row"]
+    order = pd.MultiIndex.from_frame(table[key].drop_duplicates())
+    metrics_there = list(dict.fromkeys(table["metric"]))
+    wide = table.rename(columns=names).pivot(index=key, columns="metric", values=[*names.values()])
+    wide = wide.swaplevel(axis=1).reindex(order)
+    wide = wide[[(metric, name) for metric in metrics_there for name in names.values()]]
+    rows = table.groupby(key, sort=False).agg(n=("n", "max"), status=("status", "first"))
+    wide[("", "n")], wide[("", "status")] = rows["n"], rows["status"]
+    return wide
 
 
 def show(table: pd.DataFrame, source: str) -> Styler:
     """Format a table of ``published_beside_ours`` for a notebook; the header says what ours are."""
+    drop = ["metric"] if table["metric"].nunique() < 2 else []
+    drop += ["unit"] if set(table["unit"]) <= {"%"} else []
+    drop += ["uar"] if "UAR" in set(table["metric"]) else []
     names = {"published": "published (real data)", "ours": f"ours ({source})"}
     names |= {"ci_low": "95 % low", "ci_high": "95 % high", "uar": f"UAR ({source})"}
-    numbers = [names[name] for name in ("published", "ours", "ci_low", "ci_high", "uar")]
-    style = table.rename(columns=names).style.format("{:.2f}", subset=numbers, na_rep="")
+    shown = table.drop(columns=drop).rename(columns=names)
+    numbers = [name for name in names.values() if name in shown]
+    style = shown.style.format("{:.2f}", subset=numbers, na_rep="")
     return style.format("{}", subset=["n"], na_rep="").hide(axis="index")
+
+
+def show_wide(table: pd.DataFrame, source: str, *, intervals: bool = False) -> Styler:
+    """Format ``widen(table)`` for a notebook, with what the columns are in the header."""
+    wide = widen(table, intervals=intervals)
+    if wide.index.get_level_values("dataset").nunique() < 2:
+        wide = wide.droplevel("dataset")
+    wide = wide.rename(columns={"published": "published (real)", "ours": f"ours ({source})"})
+    style = wide.style.format("{:.2f}", subset=list(wide.columns[:-2]), na_rep="")
+    return style.format("{}", subset=[("", "n")], na_rep="")
 
 
 def describe_datasets(paper: Protocol, manifests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -159,85 +185,47 @@ def describe_datasets(paper: Protocol, manifests: Mapping[str, pd.DataFrame]) ->
     return table[[*table.columns.drop("status"), "status"]]
 
 
-def confusion_of(
-    predictions: pd.DataFrame, classes: tuple[str, ...], variant: str, select: str = "last"
-) -> np.ndarray:
-    """Row-normalised confusion matrix of a variant, pooled over folds and seeds."""
-    rows = metrics.choose(predictions[predictions["variant"] == variant], select)
-    return metrics.confusion(rows["y_true"], rows["y_pred"], len(classes), normalise=True)
-
-
-def roc_of(
-    predictions: pd.DataFrame, classes: tuple[str, ...], variant: str, select: str = "last"
-) -> pd.DataFrame:
-    """ROC curves of a variant as a tidy table: curve, fpr, tpr, auc."""
-    rows = metrics.choose(predictions[predictions["variant"] == variant], select)
-    curves = metrics.roc(rows["y_true"], metrics.scores_of(rows, len(classes)), classes)
-    tables = [
-        pd.DataFrame({"curve": name, "fpr": curve.fpr, "tpr": curve.tpr, "auc": curve.auc})
-        for name, curve in curves.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
-
-
-def selection_gaps(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
-    """WAR of each variant under each selection rule, and what peeking at the test fold adds to the
-    last epoch.
-    """
-    rules = [
-        rule for rule in ("last", "best_val", "best_test") if rule in set(predictions["select"])
-    ]
-    table = pd.DataFrame(
-        {rule: score_variants(predictions, classes, rule)["war"] for rule in rules}
-    )
-    if "best_test" in table:
-        table["oracle gain"] = table["best_test"] - table["last"]
-    return table.rename(columns={"best_test": "best_test (oracle)"})
-
-
-def paired_tests(
-    predictions: pd.DataFrame, classes: tuple[str, ...], reference: str, select: str = "last"
-) -> pd.DataFrame:
-    """Every variant against the reference on the same clips, Holm-corrected.
-
-    Of several seeds the first counts: seeds of one clip are not independent clips. See
-    ``stats.compare_variants``.
-    """
-    first = predictions[predictions["seed"] == predictions["seed"].min()]
-    by_variant = dict(iter(first.groupby("variant", sort=False)))
-    table = stats.compare_variants(by_variant, classes, reference=reference, select=select)
-    shares = ["war_first", "war_second", "war_difference", "uar_difference", "uar_low", "uar_high"]
-    table[shares] *= 100
-    return table
-
-
 def deviations(paper: Protocol, preset: str, dataset: str, variant: str) -> pd.DataFrame:
-    """What differs from the paper, with reasons: whatever the preset first, then the preset's."""
+    """What differs from the paper, with reasons: whatever the preset first, then the preset's.
+
+    Rows of the paper's tables on this dataset that the preset leaves out are named last.
+    """
     found = [*paper.always_differs, *paper.resolve(preset, dataset, variant).deviations()]
+    left = [v for v in paper.printed_on(dataset) if v not in paper.variants_of(preset, dataset)]
+    if left:
+        reason = paper.presets[preset].variants[dataset][1]
+        found.append(("rows not run", "-", ", ".join(left), reason))
     return pd.DataFrame(found, columns=["setting", "paper", "here", "why"])
 
 
 def is_whole(settings: Settings, plan: Protocol) -> bool:
     """Tell whether a notebook runs all that its preset says: only then it may replace results."""
     asked = (settings.variants, settings.folds, settings.seeds)
-    return asked == (tuple(plan.variants), plan.folds, (0,))
+    return asked == (plan.variants_of(plan.preset, plan.dataset), plan.folds, (0,))
 
 
 def judge(
-    paper: Protocol, predictions: pd.DataFrame, settings: Settings, source: str, select: str
+    paper: Protocol,
+    predictions: pd.DataFrame,
+    settings: Settings,
+    source: str,
+    select: str,
+    *,
+    variant: str = "",
 ) -> pd.DataFrame:
-    """Whether the paper's own model is reproduced, by the criterion of its protocol file.
+    """Whether a variant is reproduced, by the criterion of the protocol file; by default the one
+    named like the paper, its own model.
 
     Tested only on real data, with the full protocol, all folds, one seed and as many clips as the
     paper counts; everything else is ``not tested``, with the reason.
     """
-    variant = paper.slug  # every paper calls its own model by its slug
-    criterion = paper.override(dataset=settings.dataset, variant=variant).criterion()
+    full = paper.resolve("paper", settings.dataset, variant or paper.slug)
+    criterion, variant = full.criterion(), full.variant
     rows = predictions[predictions["variant"] == variant]
     reasons = {
         "the faces are synthetic": source != "real",
         f"the preset is {settings.preset}": settings.preset != "paper",
-        "not all folds were run": settings.folds != paper.folds,
+        "not all folds were run": settings.folds != full.folds,
         "several seeds were run": len(settings.seeds) > 1,
         f"{rows['clip_id'].nunique()} clips, not {criterion.n}": rows["clip_id"].nunique()
         != criterion.n,
@@ -246,7 +234,7 @@ def judge(
     if against:
         verdict = f"not tested: {'; '.join(against)}"
     else:
-        value = metrics.score(rows, paper.classes[settings.dataset], select)["war"]
+        value = metrics.score(rows, paper.classes[settings.dataset], select)[criterion.metric]
         verdict = "reproduced" if criterion.holds(value) else "not reproduced"
     return pd.DataFrame([{"criterion": criterion.text, "verdict": verdict}])
 
@@ -269,14 +257,18 @@ def cold_costs(store, runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def read_table(table: pd.DataFrame) -> str:
-    """Say in a sentence or two what a table of ``published_beside_ours`` shows."""
-    own = table[table["ours"].notna()]
+    """Say in a sentence or two what a table of ``published_beside_ours`` shows: of its WAR, or of
+    its first metric where it has none.
+    """
+    names = list(dict.fromkeys(table["metric"]))
+    metric = "WAR" if "WAR" in names else next(iter(names), "")
+    own = table[table["ours"].notna() & (table["metric"] == metric)]
     if own.empty:
         return "Nothing of this table was run yet."
     best = own.loc[own["ours"].idxmax()]
     overlap = own[(own["ci_high"] >= best["ci_low"]) & (own["row"] != best["row"])]
     text = (
-        f"Highest here: **{best['row']}** on {best['dataset']} with {best['ours']:.1f} % "
+        f"Highest {metric} here: **{best['row']}** on {best['dataset']} with {best['ours']:.1f} "
         f"[{best['ci_low']:.1f}, {best['ci_high']:.1f}], n = {best['n']}."
     )
     if len(own) > 1:

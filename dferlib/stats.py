@@ -72,7 +72,34 @@ def uar_of(counts: np.ndarray) -> np.ndarray:
     return recall.sum(-1) / drawn.sum(-1)
 
 
-METRICS: dict[str, Metric] = {"war": war_of, "uar": uar_of}
+def f1_of(counts: np.ndarray) -> np.ndarray:
+    """Return the macro F1 of confusion counts (..., K, K): the mean over classes of 2 hits / (true
+    + predicted).
+
+    A class absent from *all* of them counts as 0; one that was not drawn in a resample is left out
+    of that resample's mean, as in `uar_of`.
+    """
+    sizes, named = counts.sum(-1).astype(float), counts.sum(-2)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    both = sizes + named
+    f1 = np.divide(2 * hits, both, out=np.zeros_like(sizes), where=both > 0)
+    known = sizes.reshape(-1, sizes.shape[-1]).any(0)
+    drawn = (sizes > 0) | ~known
+    return (f1 * drawn).sum(-1) / drawn.sum(-1)
+
+
+def recall_of(index: int) -> Metric:
+    """Return the metric that is the recall of one class; NaN where it has no true clip."""
+
+    def recall(counts: np.ndarray) -> np.ndarray:
+        sizes = counts[..., index, :].sum(-1).astype(float)
+        hits = counts[..., index, index]
+        return np.divide(hits, sizes, out=np.full_like(sizes, np.nan), where=sizes > 0)
+
+    return recall
+
+
+METRICS: dict[str, Metric] = {"war": war_of, "uar": uar_of, "f1": f1_of}
 
 
 def bootstrap_interval(
@@ -87,20 +114,41 @@ def bootstrap_interval(
 ) -> Interval:
     """Return the percentile bootstrap interval of a metric, pooled over folds.
 
-    `metric` is "war", "uar" or a function of confusion counts (..., K, K). Subjects are resampled
-    where every clip has one and there are at least two, clips otherwise.
+    `metric` is "war", "uar", "f1" or a function of confusion counts (..., K, K). Subjects are
+    resampled where every clip has one and there are at least two, clips otherwise. A resample in
+    which the metric is not defined (NaN) does not count.
     """
-    function = _metric(metric)
+    options = {"select": select, "level": level, "resamples": resamples, "seed": seed}
+    return bootstrap_intervals(predictions, classes, {"": metric}, **options)[""]
+
+
+def bootstrap_intervals(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    metrics: Mapping[str, str | Metric],
+    *,
+    select: str = "last",
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Return `bootstrap_interval` of several metrics by name, all from the same resamples."""
+    functions = {name: _metric(metric) for name, metric in metrics.items()}
     rows = choose(predictions, select)
     unit, codes = _units(rows)
     counts = _counts_by(codes, rows["y_true"], rows["y_pred"], len(classes))
-    rng = np.random.default_rng(seed)
-    units = len(counts)
-    draws = rng.multinomial(units, np.full(units, 1 / units), size=resamples)
-    flat = draws.astype(np.float64) @ counts.reshape(units, -1)
-    values = function(flat.reshape(resamples, *counts.shape[1:]))
-    low, high = _percentiles(values, level)
-    return Interval(float(function(counts.sum(0))), low, high, level, unit, units)
+    units, patterns = len(counts), counts.reshape(len(counts), -1)
+    shares = np.full(units, 1 / units)
+    if unit == "clips":  # equal clips share one draw: thousands of clips, dozens of patterns
+        patterns, equal = np.unique(patterns, axis=0, return_counts=True)
+        shares = equal / units
+    draws = np.random.default_rng(seed).multinomial(units, shares, size=resamples)
+    flat = (draws.astype(np.float64) @ patterns).reshape(resamples, *counts.shape[1:])
+    found = {}
+    for name, function in functions.items():
+        low, high = _percentiles(function(flat), level)
+        found[name] = Interval(float(function(counts.sum(0))), low, high, level, unit, units)
+    return found
 
 
 def binomial_interval(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -246,7 +294,8 @@ def _counts_by(codes: np.ndarray, y_true: ArrayLike, y_pred: ArrayLike, k: int) 
 
 def _percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
     tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    values = values[~np.isnan(values)]
+    low, high = np.quantile(values, [tail, 1 - tail]) if len(values) else (np.nan, np.nan)
     return float(low), float(high)
 
 

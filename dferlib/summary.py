@@ -41,7 +41,8 @@ def update_summary(
     for table in tables:
         rows = published_beside_ours(paper, table, evidence, dataset=dataset, select=select)
         cells.append(rows[rows["status"] != "published only"].assign(table=table))
-    new = pd.concat(cells, ignore_index=True).assign(metric="WAR (%)", select=select, **key)
+    new = pd.concat(cells, ignore_index=True).assign(select=select, **key)
+    new["metric"] = new["metric"] + " (" + new["unit"] + ")"
     if source == "synthetic":
         new["status"] = new["status"].replace("run", "synthetic, not a reproduction")
     new = new[SUMMARY_COLUMNS].round(2)
@@ -63,6 +64,7 @@ def markdown_table(summary: pd.DataFrame) -> str:
     lines = ["| paper | stand-in | row | published (real data) | quick, synthetic faces | n |"]
     lines += ["|---|---|---|---|---|---|"]
     summary = summary[(summary["preset"] == "quick") & (summary["source"] == "synthetic")]
+    summary = summary[summary["metric"] == "WAR (%)"]
     first = summary.groupby(["paper", "dataset"])["table"].transform("min")
     for row in summary[(summary["table"] == first) & summary["ours"].notna()].itertuples():
         ours = f"{row.ours:.1f} [{row.ci_low:.1f}, {row.ci_high:.1f}]"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, f1_score
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from dferlib import metrics, stats
@@ -164,7 +164,29 @@ def test_any_metric_can_be_bootstrapped():
     found = stats.bootstrap_interval(draw(0.7, 20, 6, 0), CLASSES, fear)
     assert found.low < found.value < found.high
     with pytest.raises(ValueError, match="war, uar"):
-        stats.bootstrap_interval(draw(0.7, 20, 6, 0), CLASSES, "f1")
+        stats.bootstrap_interval(draw(0.7, 20, 6, 0), CLASSES, "gain")
+
+
+def test_recall_and_f1_of_counts_are_scikit_learns():
+    rng = np.random.default_rng(2)
+    y_true, y_pred = rng.integers(0, 3, 60), rng.integers(0, 3, 60)
+    counts = metrics.confusion(y_true, y_pred, 4)  # the fourth class never occurs
+    recalls = metrics.per_class_recall(y_true, y_pred, 4)
+    np.testing.assert_allclose([stats.recall_of(k)(counts) for k in range(4)], recalls)
+    wanted = f1_score(y_true, y_pred, labels=range(4), average="macro", zero_division=0)
+    assert stats.f1_of(counts) == pytest.approx(wanted)
+
+
+def test_a_bootstrap_of_equal_clips_is_that_of_single_ones():
+    rows = draw(0.7, 15, 30, 3).assign(subject=None)
+    right = (rows["y_true"] == rows["y_pred"]).to_numpy()
+    found = stats.bootstrap_intervals(rows, CLASSES, {"a": "war", "b": stats.recall_of(1)})
+    low, high = binom.ppf([0.025, 0.975], len(right), right.mean()) / len(right)
+    assert found["a"].low == pytest.approx(low, abs=0.006)
+    assert found["a"].high == pytest.approx(high, abs=0.006)
+    assert found["b"] == stats.bootstrap_interval(rows, CLASSES, stats.recall_of(1))
+    absent = stats.bootstrap_interval(rows, (*CLASSES, "contempt"), stats.recall_of(3))
+    assert np.isnan([absent.value, absent.low, absent.high]).all()
 
 
 def test_a_class_that_was_not_drawn_is_left_out_of_its_resample():

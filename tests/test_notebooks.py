@@ -107,7 +107,7 @@ def test_a_smoke_run_leaves_tables_figures_and_runs(slug, dataset, tmp_path):
     folder = tmp_path / "results" / slug / f"{dataset}-synthetic-smoke"
     assert len(list((folder / "figures").glob("*.png"))) == len(shown)
     metrics = pd.read_csv(folder / "metrics.csv")
-    assert set(paper.variants) <= set(metrics["variant"])
+    assert set(paper.variants_of("smoke", dataset)) <= set(metrics["variant"])
     assert set(metrics["select"]) == {"last", "best_val", "best_test"}
     summary = pd.read_csv(tmp_path / "results" / "summary.csv")
     own = summary[summary["ours"].notna()]

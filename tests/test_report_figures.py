@@ -1,5 +1,6 @@
 """Tables and figures: what stands where, and what is said of cells that were not run."""
 
+import dataclasses
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dferlib import figures, report, summary, widgets
+from dferlib import figures, report, scoring, summary, widgets
 from dferlib.parameters import Settings
 from dferlib.protocols import load_protocol
 from dferlib.runs import Run
@@ -50,7 +51,7 @@ def closed_figures():
 
 
 def test_scores_are_pooled_over_folds(predictions):
-    scores = report.score_variants(predictions, CLASSES)
+    scores = scoring.score_variants(predictions, CLASSES)
     part = predictions[(predictions["variant"] == "stcam") & (predictions["select"] == "last")]
     assert scores.loc["stcam", "n"] == len(part) == 96
     assert scores.loc["stcam", "war"] == pytest.approx(100 * (part.y_true == part.y_pred).mean())
@@ -100,9 +101,9 @@ def test_datasets_at_hand_and_not():
 
 
 def test_oracle_gain_and_paired_tests(predictions):
-    gaps = report.selection_gaps(predictions, CLASSES)
+    gaps = scoring.selection_gaps(predictions, CLASSES)
     assert (gaps["oracle gain"] == 0).all()  # the three rules hold the same predictions here
-    tests = report.paired_tests(predictions, CLASSES, "baseline")
+    tests = scoring.paired_tests(predictions, CLASSES, "baseline")
     assert list(tests["second"]) == ["stcam"]
     assert tests.loc[0, "p_mcnemar_holm"] < 0.05
     assert tests.loc[0, "war_difference"] > 0
@@ -124,7 +125,7 @@ def test_summary_replaces_its_own_rows_and_keeps_others(predictions, tmp_path):
 
 
 def test_confusion_and_its_difference(predictions):
-    ours = report.confusion_of(predictions, CLASSES, "stcam")
+    ours = scoring.confusion_of(predictions, CLASSES, "stcam")
     assert np.allclose(ours.sum(1), 1)
     published = PAPER.reported_confusion("oulu")[1]
     ax = figures.plot_confusion_difference(ours, published, CLASSES)
@@ -134,7 +135,7 @@ def test_confusion_and_its_difference(predictions):
 
 
 def test_roc_table_has_a_curve_per_class_and_two_means(predictions):
-    curves = report.roc_of(predictions, CLASSES, "stcam")
+    curves = scoring.roc_of(predictions, CLASSES, "stcam")
     assert set(curves["curve"]) == {*CLASSES, "macro", "micro"}
     ax = figures.plot_roc(curves)
     assert len(ax.get_legend().get_texts()) == 8
@@ -184,9 +185,9 @@ def settings_of(**changes) -> Settings:
 def test_seeds_of_a_clip_are_not_more_clips():
     one = report.tidy([make_run(v, 0.7, seed=0) for v in ("baseline", "stcam")])
     three = pd.concat([one.assign(seed=seed) for seed in range(3)], ignore_index=True)
-    assert (report.score_variants(three, CLASSES)["n"] == 48).all()
-    assert (report.score_variants(three, CLASSES)["seeds"] == 3).all()
-    pair = [report.paired_tests(table, CLASSES, "baseline") for table in (one, three)]
+    assert (scoring.score_variants(three, CLASSES)["n"] == 48).all()
+    assert (scoring.score_variants(three, CLASSES)["seeds"] == 3).all()
+    pair = [scoring.paired_tests(table, CLASSES, "baseline") for table in (one, three)]
     assert pair[0].loc[0, "p_mcnemar"] == pair[1].loc[0, "p_mcnemar"]
     assert pair[0].loc[0, "n"] == pair[1].loc[0, "n"] == 48
 
@@ -244,3 +245,95 @@ def test_the_readme_shows_the_stored_results():
     shown = text.split(start)[1].split(end)[0].strip()
     assert shown == summary.markdown_table(pd.read_csv(root / "results" / "summary.csv"))
     assert shown.count("\n") > 5
+
+
+STT = load_protocol("stt")
+
+
+@pytest.fixture(scope="module")
+def dfew_predictions():
+    """Two rows of STT's Table 3 with known hits: 10 clips a class, k of class k right."""
+    y_true = np.repeat(np.arange(7), 10)
+    y_pred = np.where(np.tile(np.arange(10), 7) < y_true, y_true, (y_true + 1) % 7)
+    tables = []
+    for rule in ("last", "best_test"):
+        table = pd.DataFrame({"clip_id": [f"c{i}" for i in range(70)], "subject": None, "fold": 1})
+        table["y_true"], table["y_pred"], table["select"], table["seed"] = y_true, y_pred, rule, 0
+        tables += [table.assign(variant=name) for name in ("stt", "r3d-ti")]
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_a_table_of_several_metrics_shows_each_with_its_own_interval(dfew_predictions):
+    table = report.published_beside_ours(STT, 3, {"dfew": dfew_predictions}).set_index(
+        ["row", "metric"]
+    )
+    assert len(table) == 14 * 9
+    for k, name in enumerate(STT.classes["dfew"]):
+        cell = table.loc[("3D Resnet18 [15] (TI)", f"recall {name}")]
+        assert cell["ours"] == pytest.approx(10 * k)
+        assert cell["n"] == 10
+        assert (cell["ci_low"] < 10 * k < cell["ci_high"]) or k == 0
+    own = table.loc["STT (Ours) (DS)"]
+    assert own.loc["UAR", "ours"] == own.loc["WAR", "ours"] == pytest.approx(30)
+    assert own.loc["UAR", "n"] == 70
+    assert own.loc["recall disgust", "published"] == 3.49
+    missing = table.loc[("3D Resnet18 [15] (DS)", "WAR"), "status"]
+    assert missing.endswith("-p dataset dfew -p variants r3d-ds")
+
+
+def test_one_metric_can_be_asked_for(dfew_predictions):
+    table = report.published_beside_ours(STT, 3, {"dfew": dfew_predictions}, metric="UAR")
+    assert set(table["metric"]) == {"UAR"}
+    assert len(table) == 14
+    with pytest.raises(ValueError, match=r"Table 1 has: UAR, WAR"):
+        report.published_beside_ours(STT, 1, {}, metric="recall fear")
+
+
+def test_the_wide_table_has_a_row_per_row_and_the_metrics_across(dfew_predictions):
+    table = report.published_beside_ours(STT, 3, {"dfew": dfew_predictions})
+    wide = report.widen(table)
+    assert wide.shape == (14, 2 * 9 + 2)
+    assert wide.loc[("dfew", "STT (Ours) (DS)"), ("recall fear", "ours")] == pytest.approx(60)
+    assert wide.loc[("dfew", "C3D [50] (TI)"), ("WAR", "published")] == 53.54
+    assert wide[("", "n")].max() == 70
+    assert list(wide.index.get_level_values("row")) == list(dict.fromkeys(table["row"]))
+    assert report.widen(table, intervals=True).shape == (14, 4 * 9 + 2)
+    html = report.show_wide(table, "synthetic").to_html()
+    assert "ours (synthetic)" in html
+    assert "nan" not in html.lower()
+    assert report.widen(report.published_beside_ours(STT, 4, {})).shape == (9, 6)
+
+
+def test_metrics_of_the_summary_are_named(dfew_predictions, tmp_path):
+    options = {"source": "synthetic", "preset": "quick", "select": "last"}
+    evidence = {"dfew": dfew_predictions}
+    new = summary.update_summary(
+        tmp_path / "s.csv", STT, evidence, [1, 3], dataset="dfew", **options
+    )
+    assert set(new["metric"]) == {
+        "UAR (%)",
+        "WAR (%)",
+        *(f"recall {name} (%)" for name in STT.classes["dfew"]),
+    }
+    assert len(new) == 4 * 2 + 14 * 9
+    assert summary.markdown_table(new).count("| stt | dfew |") == 1
+
+
+def test_only_the_rows_of_the_preset_make_a_whole(monkeypatch):
+    some = ("stcam", "baseline")
+    quick = dataclasses.replace(PAPER.presets["quick"], variants={"oulu": (some, "time")})
+    monkeypatch.setattr(type(PAPER), "presets", {**PAPER.presets, "quick": quick})
+    plan = PAPER.resolve("quick", "oulu", "stcam")
+    folds = {"preset": "quick", "folds": plan.folds}
+    assert report.is_whole(settings_of(variants=some, **folds), plan)
+    assert not report.is_whole(settings_of(**folds), plan)
+    listed = report.deviations(PAPER, "quick", "oulu", "stcam").set_index("setting")
+    assert listed.loc["rows not run", "why"] == "time"
+    assert "stam" in listed.loc["rows not run", "here"]
+    assert "rows not run" not in set(report.deviations(PAPER, "quick", "mmi", "stcam")["setting"])
+
+
+def test_any_row_can_be_judged():
+    rows = report.tidy([make_run("baseline", 0.89)])
+    judged = report.judge(PAPER, rows, settings_of(folds=(1,)), "real", "last", variant="baseline")
+    assert "428 of 480" in judged["criterion"][0]  # 89.16 %

@@ -70,11 +70,15 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A size of the experiment: name -> (value, reason), and more changes for single datasets."""
+    """A size of the experiment: name -> (value, reason), and more changes for single datasets.
+
+    ``variants`` maps a dataset to (the rows that are run on it, reason) where not all are.
+    """
 
     purpose: str
     changes: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     by_dataset: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
+    variants: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
 
     def of(self, dataset: str) -> dict[str, tuple[Any, str]]:
         """Return all changes for one dataset."""
@@ -160,6 +164,16 @@ class Protocol:
     def datasets(self) -> tuple[str, ...]:
         """The datasets of the paper that this package reads."""
         return tuple(self.classes)
+
+    def variants_of(self, preset: str, dataset: str) -> tuple[str, ...]:
+        """Return the variants that a preset runs on a dataset, which is what "all" means there."""
+        chosen, _ = self.presets[preset].variants.get(dataset, (tuple(self.variants), ""))
+        return chosen
+
+    def printed_on(self, dataset: str) -> tuple[str, ...]:
+        """Return the variants for which the paper prints a value on a dataset."""
+        cells = {(cell.table, cell.row) for cell in self.reported(dataset=dataset)}
+        return tuple(k for k, v in self.variants.items() if cells & set(v.rows.items()))
 
     def override(self, **changes: Any) -> Self:
         """Return a copy with some settings changed.
