@@ -30,7 +30,7 @@ from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.standins import plan_standin
 from dferlib.datasets.store import FrameStore, cache_folder
 from dferlib.evaluate import autocast, choose_precision, memory_format
-from dferlib.models import create_model
+from dferlib.models import create_model, list_options
 from dferlib.runs import digest, write_atomic, write_json
 
 INITS = ("random", "torchvision", "synthetic")
@@ -139,6 +139,20 @@ def copy_backbone(model: nn.Module, state: dict[str, torch.Tensor]) -> int:
     return len(fitting)
 
 
+def pretrained_as(name: str, options: dict) -> tuple[str, dict]:
+    """Return the model, by name and options, whose pre-training gives this one its weights.
+
+    It is the model itself with its `PRETRAIN_OPTIONS`, or where it names another one in
+    `PRETRAIN_AS`, that one with the options that both have.
+    """
+    module = importlib.import_module(f"dferlib.models.{name}")
+    other = getattr(module, "PRETRAIN_AS", None)
+    if other is not None:
+        theirs = list_options(other)
+        return pretrained_as(other, theirs | {k: v for k, v in options.items() if k in theirs})
+    return name, {**options, **getattr(module, "PRETRAIN_OPTIONS", {})}
+
+
 def synthetic_weights(
     name: str,
     options: dict,
@@ -151,8 +165,7 @@ def synthetic_weights(
     progress: bool = True,
 ) -> Path:
     """Path of the cached synthetic weights of this architecture, trained now if need be."""
-    module = importlib.import_module(f"dferlib.models.{name}")
-    options = {**options, **getattr(module, "PRETRAIN_OPTIONS", {})}
+    name, options = pretrained_as(name, options)
     settings = replace(settings, precision=choose_precision(settings.precision, device))
     what = {"name": name, "options": options, "store_size": store_size, "input_size": input_size}
     what |= {"num_frames": num_frames, "settings": init_key("synthetic", settings)}

@@ -11,7 +11,8 @@ A model file defines `build(num_classes, *, option=default, ...)` and returns an
 - `record_attention` (bool) and `attention` (dict of name -> tensor), the maps of the last forward.
 
 The module may also say how weights get in: `PRETRAIN_OPTIONS`, the options changed for pre-training
-(no attention, say), and `torchvision_weights(**options) -> state dict`.
+(no attention, say), or `PRETRAIN_AS`, the name of a model with the same backbone, which is
+pre-trained in its place; and `torchvision_weights(**options) -> state dict`.
 
 A file without `build`, or with a leading underscore, is not a model.
 """

@@ -53,6 +53,11 @@ class Pooled(nn.Module):
         super().__init__()
         self.maps = maps
 
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The last layer of the maps."""
+        return self.maps[-1]
+
     def forward(self, images: Tensor) -> Tensor:
         """Return (N, channels)."""
         return self.maps(images).mean((2, 3))

@@ -21,7 +21,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from dferlib.models._build import scaler
-from dferlib.models._recurrent import FramesThenRecurrent
+from dferlib.models._recurrent import FramesThenRecurrent, pooled_recurrent
 from dferlib.models._resnet import ResNet18, imagenet_resnet18
 
 PRETRAIN_OPTIONS = {"layers": 0}  # only the backbone is carried over, as from a face network
@@ -33,7 +33,7 @@ def build(
     """Build ResNet18+LSTM; see the table at the top of this file."""
     maps = ResNet18(width)
     state = scaler(width)(hidden)
-    return FramesThenRecurrent(maps, maps.channels, "lstm", state, layers, num_classes)
+    return pooled_recurrent(maps, maps.channels, "lstm", state, layers, num_classes)
 
 
 def torchvision_weights(**options: float) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from torchvision.models import VGG11_Weights
 from torchvision.models.vgg import cfgs, make_layers
 
 from dferlib.models._build import initialise, refuse_scaled, scaler
-from dferlib.models._recurrent import FramesThenRecurrent
+from dferlib.models._recurrent import FramesThenRecurrent, pooled_recurrent
 
 PRETRAIN_OPTIONS = {"layers": 0}  # only the backbone is carried over
 
@@ -34,7 +34,7 @@ def build(
     scale = scaler(width)
     plan = [scale(item) if isinstance(item, int) else item for item in cfgs["A"]]
     maps: nn.Sequential = initialise(make_layers(plan))
-    return FramesThenRecurrent(maps, scale(512), "lstm", scale(hidden), layers, num_classes)
+    return pooled_recurrent(maps, scale(512), "lstm", scale(hidden), layers, num_classes)
 
 
 def torchvision_weights(**options: float) -> dict[str, Tensor]:
