@@ -14,7 +14,7 @@ PACKAGE = ROOT / "dferlib"
 # A module imports from rows above its own only; within a row, nothing.
 ROWS = (
     {"atomic", "provenance"},
-    {"protocols", "metrics"},
+    {"protocols", "metrics", "audit"},
     {"stats", "runs"},
     {"synthface"},
     {"datasets"},
