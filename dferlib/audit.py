@@ -85,7 +85,7 @@ def fits_fold_mean(value: float, sizes: Sequence[int], decimals: int = 2) -> boo
 def chance_of_fit(total: int, decimals: int = 2) -> float:
     """Return the share of all printable values that some k of `total` clips would fit.
 
-    A fit means something where this is small: of 327 clips 7 % of the values with two decimals can
+    A fit means something where this is small: of 327 clips 5 % of the values with two decimals can
     come, of more than ten thousand clips all.
     """
     _exact(0, decimals)
