@@ -29,6 +29,11 @@ def small(name: str, **options) -> nn.Module:
     return create_model(name, CLASSES, **options)
 
 
+def frames_of(name: str) -> int:
+    """Seven frames, or two for each of seven clips."""
+    return 14 if "num_clips" in list_options(name) else 7
+
+
 def random(*shape: int, seed: int = 0, dtype=torch.float32) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
@@ -47,7 +52,7 @@ def open_nonlocal(model: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("name", list_models())
 def test_interface(name):
     model = small(name).eval()
-    clip = random(2, 3, 7, 64, 64)
+    clip = random(2, 3, frames_of(name), 64, 64)
     seen = []
     handle = model.cam_layer.register_forward_hook(lambda *args: seen.append(args[2]))
     logits, features = model(clip), model.forward_features(clip)
@@ -58,7 +63,7 @@ def test_interface(name):
     assert len(features) == 2
     torch.testing.assert_close(model.head(features), logits)
     if hasattr(model, "cam_reshape"):
-        seen[0] = model.cam_reshape(seen[0], 7)
+        seen[0] = model.cam_reshape(seen[0], frames_of(name))
     assert seen[0].ndim == 5
     assert seen[0].shape[0] == 2
 
@@ -66,14 +71,14 @@ def test_interface(name):
 @pytest.mark.parametrize("name", list_models())
 def test_a_clip_does_not_depend_on_its_batch(name):
     model = small(name).eval()
-    clip = random(3, 3, 7, 32, 32)
+    clip = random(3, 3, frames_of(name), 32, 32)
     torch.testing.assert_close(model(clip)[1:2], model(clip[1:2]), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", list_models())
 def test_gradient_reaches_every_parameter(name):
     model = small(name).train()
-    model(random(4, 3, 7, 32, 32)).square().sum().backward()
+    model(random(4, 3, frames_of(name), 32, 32)).square().sum().backward()
     without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []
 

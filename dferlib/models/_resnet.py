@@ -52,6 +52,7 @@ class Pooled(nn.Module):
     def __init__(self, maps: nn.Module) -> None:
         super().__init__()
         self.maps = maps
+        self.pool = nn.AdaptiveAvgPool2d(1)
 
     @property
     def cam_layer(self) -> nn.Module:
@@ -60,7 +61,7 @@ class Pooled(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (N, channels)."""
-        return self.maps(images).mean((2, 3))
+        return self.pool(self.maps(images)).flatten(1)
 
 
 def imagenet_resnet18(prefix: str, width: float) -> dict[str, Tensor]:
