@@ -1,7 +1,8 @@
-"""ResNet-18 without its classifier, at any width and up to any stage, from torchvision's blocks.
+"""ResNet-18 and ResNet-50 without classifier, at any width and up to any stage, from torchvision's
+blocks.
 
 He, Zhang, Ren, Sun: "Deep residual learning for image recognition", CVPR 2016. torchvision builds
-one width only. Parameter names are torchvision's, so its weights load.
+them at widths of its own only. Parameter names are torchvision's, so its weights load.
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights
-from torchvision.models.resnet import BasicBlock
+from torchvision.models import ResNet18_Weights, ResNet50_Weights
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from dferlib.models._build import initialise, refuse_scaled, scaler
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
-class ResNet18(nn.Sequential):
+class ResNet(nn.Sequential):
     """Maps (N, channels, h, w) of images (N, 3, H, W); h is H / 32, rounded up, after layer4."""
 
-    def __init__(self, width: float = 1.0, last: str = "layer4") -> None:
+    def __init__(
+        self, block: type[nn.Module], depths: tuple[int, ...], width: float, last: str
+    ) -> None:
         if last not in STAGES:
             raise ValueError(f"stage is {last!r}; valid: {', '.join(STAGES)}")
         scale = scaler(width)
@@ -32,9 +35,9 @@ class ResNet18(nn.Sequential):
             maxpool=nn.MaxPool2d(3, stride=2, padding=1),
         )
         for index, name in enumerate(STAGES[: STAGES.index(last) + 1]):
-            outputs = scale(64 * 2**index)
-            layers[name] = _stage(inputs, outputs, stride=1 if index == 0 else 2)
-            inputs = outputs
+            inner, stride = scale(64 * 2**index), 1 if index == 0 else 2
+            layers[name] = _stage(block, depths[index], inputs, inner, stride)
+            inputs = inner * block.expansion
         super().__init__(layers)
         self.channels = inputs
         self.stride = 4 * 2 ** STAGES.index(last)
@@ -44,6 +47,20 @@ class ResNet18(nn.Sequential):
     def last_stage(self) -> nn.Module:
         """The stage whose output this is."""
         return self[-1]
+
+
+class ResNet18(ResNet):
+    """ResNet-18: 512 x `width` channels after layer4."""
+
+    def __init__(self, width: float = 1.0, last: str = "layer4") -> None:
+        super().__init__(BasicBlock, (2, 2, 2, 2), width, last)
+
+
+class ResNet50(ResNet):
+    """ResNet-50: 2048 x `width` channels after layer4, and 23,508,032 parameters at width 1."""
+
+    def __init__(self, width: float = 1.0, last: str = "layer4") -> None:
+        super().__init__(Bottleneck, (3, 4, 6, 3), width, last)
 
 
 class Pooled(nn.Module):
@@ -69,16 +86,26 @@ def imagenet_resnet18(prefix: str, width: float) -> dict[str, Tensor]:
 
     torchvision downloads them once. ValueError for a width other than 1.
     """
-    refuse_scaled("torchvision's ResNet-18 weights", width)
-    state = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    return _imagenet(ResNet18_Weights.IMAGENET1K_V1, "ResNet-18", prefix, width)
+
+
+def imagenet_resnet50(prefix: str, width: float) -> dict[str, Tensor]:
+    """Return torchvision's first ImageNet weights of ResNet-50; as `imagenet_resnet18`."""
+    return _imagenet(ResNet50_Weights.IMAGENET1K_V1, "ResNet-50", prefix, width)
+
+
+def _imagenet(weights, name: str, prefix: str, width: float) -> dict[str, Tensor]:
+    refuse_scaled(f"torchvision's {name} weights", width)
+    state = weights.get_state_dict(progress=False, check_hash=True)
     return {prefix + name: value for name, value in state.items() if not name.startswith("fc.")}
 
 
-def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    shortcut = None
+def _stage(
+    block: type[nn.Module], depth: int, inputs: int, inner: int, stride: int
+) -> nn.Sequential:
+    outputs, shortcut = inner * block.expansion, None
     if stride != 1 or inputs != outputs:
         conv = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
         shortcut = nn.Sequential(conv, nn.BatchNorm2d(outputs))
-    return nn.Sequential(
-        BasicBlock(inputs, outputs, stride, shortcut), BasicBlock(outputs, outputs)
-    )
+    first = block(inputs, inner, stride, shortcut)
+    return nn.Sequential(first, *(block(outputs, inner) for _ in range(depth - 1)))
