@@ -7,6 +7,7 @@
 """
 
 from dferlib.datasets.checking import CheckReport, check, list_datasets, load_manifest
+from dferlib.datasets.class_sets import choose_classes
 from dferlib.datasets.manifest import (
     DATASETS,
     MANIFEST_COLUMNS,
@@ -27,6 +28,7 @@ __all__ = [
     "StoreError",
     "cache_folder",
     "check",
+    "choose_classes",
     "class_name",
     "list_datasets",
     "load_manifest",
