@@ -109,11 +109,11 @@ def fit(
     result = _resume(checkpoint, model, optimizer, scheduler, criterion)
     while result.epoch < protocol.epochs:
         started, learning_rate = time.perf_counter(), scheduler.get_last_lr()[0]
-        total = _train_epoch(
+        loss, war = _train_epoch(
             model, loader, split.train, protocol, optimizer, criterion, seed, result.epoch
         )
         scheduler.step()
-        row = {"epoch": result.epoch + 1, "lr": learning_rate, "train_loss": total}
+        row = {"epoch": result.epoch + 1, "lr": learning_rate, "train_loss": loss, "train_war": war}
         probabilities = _score(model, loader, split, protocol, row)
         row["seconds"] = round(time.perf_counter() - started, 2)
         result.history.append(row)
@@ -125,16 +125,19 @@ def fit(
     return result
 
 
-def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epoch) -> float:
-    """One pass over the training clips; returns the mean loss per clip."""
+def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epoch):
+    """One pass over the training clips; returns the mean loss per clip and the accuracy, both of
+    the augmented clips as the weights were when each was seen.
+    """
     model.train()
-    total = 0.0
+    total, hits = 0.0, 0
     for clip, target, lengths in loader.training(clips, seed, epoch):
         padding = () if lengths is None else (lengths,)
         with autocast(loader.device, protocol.precision):
             features = model.forward_features(memory_format(clip, protocol.precision), *padding)
             extra = (features,) if getattr(criterion, "needs_features", False) else ()
-            loss = criterion(model.head(features), target, *extra)
+            logits = model.head(features)
+            loss = criterion(logits, target, *extra)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss became {loss.item()} in epoch {epoch + 1}; lower the learning rate "
@@ -144,7 +147,8 @@ def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epo
         loss.backward()
         optimizer.step()
         total += loss.item() * len(target)
-    return total / len(clips)
+        hits += int((logits.argmax(1) == target).sum())
+    return total / len(clips), hits / len(clips)
 
 
 def _score(model, loader, split, protocol, row: dict) -> np.ndarray:

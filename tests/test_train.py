@@ -142,6 +142,7 @@ def test_training_learns_colours(store, protocol):
     result, _ = train(store, protocol.override(epochs=10, milestones=(9,), batch_size=6))
     assert result.history[-1]["test_war"] > 0.5  # chance is a sixth
     assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
+    assert result.history[-1]["train_war"] > result.history[0]["train_war"]
     assert [row["lr"] for row in result.history] == [0.01] * 9 + [pytest.approx(0.001)]
 
 
