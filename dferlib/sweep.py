@@ -106,14 +106,21 @@ def task_id(task: Task, store: FrameStore, fingerprint: str) -> str:
 
 def split_of(task: Task, store: FrameStore) -> Split:
     """Manifest rows of a task's training, validation and test part."""
-    return split_fold(store.manifest, task.fold, task.protocol.num_folds)
+    protocol = task.protocol
+    return split_fold(
+        store.manifest, task.fold, protocol.num_folds, use_official=protocol.official_split
+    )
 
 
 def with_init(task: Task, init: str) -> Task:
     """The same training from other initial weights, under a variant name that says so."""
-    return replace(
-        task, variant=f"{task.variant}, init {init}", protocol=task.protocol.override(init=init)
-    )
+    return with_settings(task, f"init {init}", init=init)
+
+
+def with_settings(task: Task, label: str, **changes) -> Task:
+    """The same training with other settings of its protocol, under a variant name that says so."""
+    protocol = task.protocol.override(**changes)
+    return replace(task, variant=f"{task.variant}, {label}", protocol=protocol)
 
 
 def make_loader(task: Task, store: FrameStore, device: str | torch.device) -> ClipLoader:

@@ -4,8 +4,9 @@ Which rule holds follows from the manifest's column `split`:
 
 - "1", "2", ... n, as in DFEW: the official test parts. Fold k tests split k.
 - "train" and "val", as in AFEW: one fold, which tests what the dataset calls its validation list.
-- anything else: "subject ID ascending, step n" (STCAM §4.1 and most work on CK+, Oulu-CASIA and
-  MMI). With the subjects sorted by their id, fold k of n tests subjects k, k + n, k + 2n, ...
+- anything else, or where a protocol leaves the official parts aside: "subject ID ascending, step
+  n" (STCAM §4.1 and most work on CK+, Oulu-CASIA and MMI). With the subjects sorted by their id,
+  fold k of n tests subjects k, k + n, k + 2n, ...
 
 Official splits leave nothing to choose a checkpoint by. Their validation part is every tenth
 subject of the training part; where nobody knows the subjects - each clip has its own - every tenth
@@ -73,15 +74,17 @@ def official_folds(manifest: pd.DataFrame) -> int:
     return count
 
 
-def split_fold(manifest: pd.DataFrame, fold: int, num_folds: int = 10) -> Split:
+def split_fold(
+    manifest: pd.DataFrame, fold: int, num_folds: int = 10, *, use_official: bool = True
+) -> Split:
     """Split the clips for a fold (from 1): test, validation and the rest; see the module.
 
     Of subject folds the validation part is the next fold, cyclic. It costs the training part some
     clips, and is what makes a checkpoint selection that does not look at the test clips possible.
-    `num_folds` counts for subject folds; official ones have a number of their own. DatasetError for
-    a fold that does not exist.
+    `num_folds` counts for subject folds; official ones have a number of their own, and without
+    `use_official` they are left aside. DatasetError for a fold that does not exist.
     """
-    official = official_folds(manifest)
+    official = official_folds(manifest) if use_official else 0
     count = official or num_folds
     if not 1 <= fold <= count:
         raise DatasetError(f"fold is {fold!r}, allowed are 1 to {count}")

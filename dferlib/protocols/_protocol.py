@@ -165,6 +165,11 @@ class Protocol:
         """The datasets of the paper that this package reads."""
         return tuple(self.classes)
 
+    @property
+    def official_split(self) -> bool:
+        """Whether the split that a dataset prescribes is used, where there is one."""
+        return True
+
     def variants_of(self, preset: str, dataset: str) -> tuple[str, ...]:
         """Return the variants that a preset runs on a dataset, which is what "all" means there."""
         chosen, _ = self.presets[preset].variants.get(dataset, (tuple(self.variants), ""))
