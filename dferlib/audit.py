@@ -100,6 +100,38 @@ def chance_of_fit(total: int, decimals: int = 2) -> float:
     return len(fitting) / (100 * scale + 1)
 
 
+def row_counts(
+    row: Sequence[float], totals: Iterable[int], decimals: int = 2
+) -> tuple[int, ...] | None:
+    """Return the counts behind a row of a confusion matrix in per cent, or None if there are none.
+
+    They print as the row's cells and add up to the first of `totals` for which that is possible.
+    """
+    for total in totals:
+        found = [find_count(value, total, decimals) for value in row]
+        if all(found) and sum(count.correct for count in found) == total:
+            return tuple(count.correct for count in found)
+    return None
+
+
+def one_digit_away(value: float, total: int, decimals: int = 2) -> dict[float, Count]:
+    """Return the values that differ from `value` in one digit and are a share of `total` clips.
+
+    How many of them chance alone would give is the number of digits times nine times
+    `chance_of_fit`: one candidate among few is a hint, and never a proof.
+    """
+    _exact(value, decimals)
+    text = f"{value:.{decimals}f}"
+    found = {}
+    for place, digit in enumerate(text):
+        for other in set("0123456789") - {digit} if digit != "." else ():
+            changed = float(f"{text[:place]}{other}{text[place + 1 :]}")
+            count = find_count(changed, total, decimals) if changed <= 100 else None
+            if count:
+                found[changed] = count
+    return dict(sorted(found.items()))
+
+
 def hard_label_auc(accuracy: float, num_classes: int) -> float:
     """Return the micro-averaged area under the ROC of bare labels with this accuracy (a fraction).
 

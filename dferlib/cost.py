@@ -11,12 +11,14 @@ import copy
 import statistics
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -88,7 +90,54 @@ def latency(
     return Latency(statistics.median(times), low, high, str(device), torch.get_num_threads())
 
 
-def _time_once(model: nn.Module, clip: torch.Tensor) -> float:
+def frame_times(
+    models: Mapping[str, nn.Module],
+    shape: tuple[int, ...],
+    *,
+    batch_size: int = 4,
+    repeats: int = 5,
+) -> pd.DataFrame:
+    """Time training steps and forward passes of several models, in ms for one frame.
+
+    `shape` is (3, T, H, W). A training step is forward, cross-entropy, backward and a step of SGD
+    with momentum, in float32; testing is a forward pass in evaluation mode. The models take turns,
+    so that a machine that slows down slows all of them; the first turn is a warm-up. Columns model,
+    phase ("training", "testing"), ms (median), low and high (quartiles). The models stay as they
+    were.
+    """
+    twins = {name: copy.deepcopy(model) for name, model in models.items()}
+    steps = {name: _training_step(model) for name, model in twins.items()}
+    found: dict[tuple[str, str], list[float]] = {}
+    for turn in range(repeats + 1):
+        for name, model in twins.items():
+            device = next(model.parameters()).device
+            clip = torch.zeros(batch_size, *shape, device=device)
+            taken = {"training": _time_once(steps[name], clip)}
+            with torch.no_grad():
+                taken["testing"] = _time_once(model.eval(), clip)
+            for phase, ms in taken.items() if turn else ():
+                found.setdefault((name, phase), []).append(ms / (batch_size * shape[1]))
+    rows = []
+    for (name, phase), times in found.items():
+        low, median, high = np.percentile(times, (25, 50, 75))
+        rows.append({"model": name, "phase": phase, "ms": median, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def _training_step(model: nn.Module) -> Callable[[torch.Tensor], None]:
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
+
+    def step(clip: torch.Tensor) -> None:
+        target = torch.zeros(len(clip), dtype=torch.long, device=clip.device)
+        loss = F.cross_entropy(model.train()(clip), target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def _time_once(model: Callable[[torch.Tensor], object], clip: torch.Tensor) -> float:
     started = time.perf_counter()
     model(clip)
     if clip.device.type == "cuda":

@@ -14,7 +14,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from dferlib.schematics import plot_placement as plot_placement
+from dferlib.schematics import plot_stages as plot_stages
 
 STYLE = {
     "figure.dpi": 110,
@@ -241,6 +243,49 @@ def plot_maps_over_frames(
     return figure
 
 
+def plot_frame_attention(
+    frames: np.ndarray, weights: np.ndarray, frame_labels: Sequence[str], *, title: str = ""
+) -> Figure:
+    """Frames of a clip over the weights (T, T) that each of them, a row, gives to all of them.
+
+    The bars between are the mean weight that a frame is given; the line is 1 / T, an even share.
+    """
+    steps = len(frames)
+    figure = plt.figure(figsize=(1.0 * steps + 1.4, 1.0 * steps + 2.6))
+    grid = figure.add_gridspec(3, steps, height_ratios=(1, 0.9, steps))
+    for step in range(steps):
+        ax = figure.add_subplot(grid[0, step])
+        _show(ax, frames[step])
+        ax.set_title(frame_labels[step], fontsize=8)
+    bars = figure.add_subplot(grid[1, :])
+    bars.bar(range(steps), weights.mean(0), color=OURS, width=0.6)
+    bars.axhline(1 / steps, color="0.4", linestyle=":", linewidth=1)
+    bars.set(xlim=(-0.5, steps - 0.5), xticks=[], ylabel="mean weight")
+    ax = figure.add_subplot(grid[2, :])
+    text = {"annot": True, "fmt": ".2f", "annot_kws": {"size": 8}}
+    labels = {"xticklabels": frame_labels, "yticklabels": frame_labels}
+    sns.heatmap(weights, vmin=0, cmap="inferno", cbar=False, ax=ax, **text, **labels)
+    ax.set(xlabel="frame that is read", ylabel="frame that reads")
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def plot_times(times: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Milliseconds of models side by side: columns model, phase, ms, low and high (quartiles)."""
+    ax = ax or plt.subplots(figsize=(5.4, 2.8))[1]
+    phases, models = times["phase"].unique(), times["model"].unique()
+    height = 0.8 / len(models)
+    for index, (colour, model) in enumerate(zip(_colours(), models, strict=False)):
+        rows = times[times["model"] == model].set_index("phase").loc[phases]
+        place = np.arange(len(phases))[::-1] + (0.5 * (len(models) - 1) - index) * height
+        reach = np.vstack([rows["ms"] - rows["low"], rows["high"] - rows["ms"]])
+        ax.barh(place, rows["ms"], height, xerr=reach, color=colour, label=model, capsize=2)
+    ax.set_yticks(np.arange(len(phases))[::-1], phases)
+    ax.set(xlabel="ms for one frame, median and quartiles")
+    ax.legend(fontsize=7)
+    return ax
+
+
 def plot_time_profile(values: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
     """Mean over clips of a quantity at each sampled frame: columns frame, value and curve."""
     ax = ax or plt.subplots(figsize=(4.6, 2.8))[1]
@@ -252,73 +297,6 @@ def plot_time_profile(values: pd.DataFrame, *, label: str, ax: Axes | None = Non
     return ax
 
 
-def plot_stages(stages: pd.DataFrame, *, title: str = "") -> Figure:
-    """Block diagram of a network with the real shape behind each block (columns name, shape,
-    detail).
-    """
-    figure, ax = plt.subplots(figsize=(6.4, 0.52 * len(stages) + 0.4))
-    ax.set(xlim=(0, 10), ylim=(-len(stages) + 0.4, 0.9))
-    ax.axis("off")
-    for index, stage in enumerate(stages.itertuples()):
-        marked = "STCAM" in stage.detail
-        _box(ax, (0.2, -index), 3.4, 0.62, stage.name, "#cfe0f3" if marked else "#eeeeee")
-        ax.text(3.9, -index, stage.shape, va="center", fontsize=9, family="monospace")
-        ax.text(6.6, -index, stage.detail, va="center", fontsize=8, color="0.3")
-        if index:
-            _arrow(ax, (1.9, -index + 0.69), (1.9, -index + 0.33))
-    ax.set_title(title)
-    return figure
-
-
-def plot_placement(shapes: dict[str, str]) -> Figure:
-    """STCAM in a 3D-Inception-ResNet structure (a) and in a 3D-Reduction one (b), as in Figure 6.
-
-    ``shapes`` gives the shape texts for the keys inception_in, inception_out, reduction_in and
-    reduction_out.
-    """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.9))
-    for ax in (left, right):
-        ax.set(xlim=(0, 6), ylim=(0, 6.3))
-        ax.axis("off")
-    left.set_title("(a) in 3D-Inception-ResNet")
-    for height, text in ((4.1, "3D-Inception\n(branches, 1x1x1)"), (2.6, "STCAM")):
-        _box(left, (2.6, height), 2.6, 0.8, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
-    left.text(2.4, 5.75, shapes["inception_in"], ha="center", family="monospace", fontsize=8)
-    left.text(3.9, 0.1, shapes["inception_out"], ha="center", family="monospace", fontsize=8)
-    for start, end in (
-        ((3.9, 5.2), (3.9, 4.55)),
-        ((3.9, 3.65), (3.9, 3.05)),
-        ((3.9, 2.15), (3.9, 1.4)),
-    ):
-        _arrow(left, start, end)
-    left.plot([3.9, 0.9, 0.9], [5.2, 5.2, 1.15], color="0.2", linewidth=1.1)
-    left.text(0.75, 3.3, "shortcut", rotation=90, ha="right", va="center", fontsize=8)
-    left.plot([2.4, 2.4], [5.6, 5.2], color="0.2", linewidth=1.1)
-    _arrow(left, (0.9, 1.15), (3.6, 1.15))
-    left.text(
-        3.9,
-        1.15,
-        "+",
-        ha="center",
-        va="center",
-        fontsize=13,
-        bbox={"boxstyle": "circle", "fc": "w"},
-    )
-    _arrow(left, (3.9, 0.9), (3.9, 0.45))
-    right.set_title("(b) in 3D-Reduction")
-    for height, text in ((3.9, "branches, stride 2,\nconcatenated"), (2.2, "STCAM")):
-        _box(right, (1.7, height), 2.6, 0.9, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
-    right.text(3.0, 5.75, shapes["reduction_in"], ha="center", family="monospace", fontsize=8)
-    right.text(3.0, 0.1, shapes["reduction_out"], ha="center", family="monospace", fontsize=8)
-    for start, end in (
-        ((3.0, 5.6), (3.0, 4.4)),
-        ((3.0, 3.4), (3.0, 2.7)),
-        ((3.0, 1.7), (3.0, 0.45)),
-    ):
-        _arrow(right, start, end)
-    return figure
-
-
 def _colours():
     return [*PALETTE, *sns.color_palette("dark")]
 
@@ -328,20 +306,3 @@ def _show(ax: Axes, image: np.ndarray, **options):
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return ax.imshow(image, **options)
-
-
-def _box(
-    ax: Axes, corner: tuple[float, float], width: float, height: float, text: str, colour: str
-) -> None:
-    lower = (corner[0], corner[1] - height / 2)
-    shape = FancyBboxPatch(
-        lower, width, height, boxstyle="round,pad=0.03", fc=colour, ec="0.3", lw=0.8
-    )
-    ax.add_patch(shape)
-    ax.text(corner[0] + width / 2, corner[1], text, ha="center", va="center", fontsize=8)
-
-
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    ax.add_patch(
-        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color="0.2", lw=1.1)
-    )

@@ -27,9 +27,9 @@ ROWS = (
 )
 LEAVES = set().union(*ROWS[:3])
 # What a reader sees is made from files on disk: these import leaves and each other.
-READER = {"figures", "scoring", "report", "summary", "widgets", "notebook"}
+READER = {"figures", "schematics", "scoring", "report", "summary", "widgets", "notebook"}
 READER |= {"parameters", "execution", "engine"}
-WITHOUT_TORCH = LEAVES | {"figures", "scoring", "report", "summary"}
+WITHOUT_TORCH = LEAVES | {"figures", "schematics", "scoring", "report", "summary"}
 NOT_FOR_MODELS = {"datasets", "protocols"}
 MAX_LINES, MAX_FUNCTION = 350, 60
 CATCH_ALL = {"utils", "util", "helpers", "helper", "common", "misc"}

@@ -14,6 +14,8 @@ from dferlib.audit import (
     fits_fold_mean,
     fitting_totals,
     hard_label_auc,
+    one_digit_away,
+    row_counts,
 )
 from dferlib.metrics import roc
 
@@ -132,3 +134,26 @@ def test_values_that_cannot_be_printed_are_refused():
         hard_label_auc(98, 7)
     with pytest.raises(ValueError, match="too many sums"):
         fits_fold_mean(50, tuple(range(1001, 1011)))
+
+
+def test_row_counts_are_those_that_print_as_the_row():
+    for counts in ((32, 2, 4, 9, 2, 9, 6), (3, 1, 0, 49, 3, 4, 2), (1, 0), (2, 5)):
+        row = [round(100 * k / sum(counts), 2) for k in counts]
+        found = row_counts(row, range(1, 200))
+        scale = sum(counts) // sum(found)
+        assert tuple(scale * k for k in found) == counts
+    assert row_counts([94.16, 4.41, 1.44], range(1, 151)) is None
+    assert row_counts([50.0, 30.0, 20.0], range(1, 10)) is None  # needs ten
+    assert row_counts([33.33, 33.33, 33.33], range(1, 10)) == (1, 1, 1)
+
+
+def test_one_digit_away_are_all_values_that_fit():
+    found = one_digit_away(49.78, 374)
+    assert found[42.78] == (160, 374, "rounded")
+    for value, count in found.items():
+        digits = zip(f"{value:05.2f}", "49.78", strict=True)
+        assert sum(a != b for a, b in digits) == 1
+        assert find_count(value, 374) == count
+    tried = [float(f"{d}9.78") for d in "012356789"] + [float(f"4{d}.78") for d in "012345678"]
+    tried += [float(f"49.{d}8") for d in "012345689"] + [float(f"49.7{d}") for d in "012345679"]
+    assert set(found) == {value for value in tried if find_count(value, 374)}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from dferlib.cost import count_cost, latency
+from dferlib.cost import count_cost, frame_times, latency
 from dferlib.explain import (
     METHODS,
     attention_maps,
@@ -93,6 +93,32 @@ def test_latency_is_positive_and_restores_the_mode():
 @pytest.fixture(scope="module")
 def clips() -> torch.Tensor:
     return torch.rand(2, 3, 7, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def test_frame_times_of_models_stand_side_by_side():
+    models = {
+        name: create_model(name, 7, width=0.05, **options)
+        for name, options in (("ecnn_fsa", {}), ("vgg16_lstm", {"states": (8,)}))
+    }
+    before = {n: v.clone() for n, v in models["ecnn_fsa"].state_dict().items()}
+    times = frame_times(models, (3, 2, 32, 32), batch_size=2, repeats=3)
+    assert list(times["model"]) == ["ecnn_fsa", "ecnn_fsa", "vgg16_lstm", "vgg16_lstm"]
+    assert list(times["phase"]) == ["training", "testing"] * 2
+    assert (times["low"] > 0).all()
+    assert (times["low"] <= times["ms"]).all()
+    assert (times["ms"] <= times["high"]).all()
+    after = models["ecnn_fsa"].state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert models["ecnn_fsa"].training
+
+
+def test_frame_times_count_frames(monkeypatch):
+    from dferlib import cost
+
+    monkeypatch.setattr(cost, "_time_once", lambda step, clip: 60.0)
+    models = {"a": create_model("vgg16_lstm", 7, width=0.05, states=())}
+    times = frame_times(models, (3, 5, 32, 32), batch_size=4, repeats=1)
+    assert times["ms"].tolist() == [3.0, 3.0]
 
 
 @pytest.mark.parametrize("method", METHODS)

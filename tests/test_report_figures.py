@@ -337,3 +337,23 @@ def test_any_row_can_be_judged():
     rows = report.tidy([make_run("baseline", 0.89)])
     judged = report.judge(PAPER, rows, settings_of(folds=(1,)), "real", "last", variant="baseline")
     assert "428 of 480" in judged["criterion"][0]  # 89.16 %
+
+
+def test_frame_attention_shows_weights_and_their_means():
+    rng = np.random.default_rng(0)
+    weights = rng.dirichlet(np.ones(4), size=4)
+    figure = figures.plot_frame_attention(rng.random((4, 8, 8, 3)), weights, list("abcd"))
+    bars, matrix = figure.axes[4], figure.axes[5]
+    heights = [bar.get_height() for bar in bars.patches]
+    assert heights == pytest.approx(list(weights.mean(0)))
+    assert [float(text.get_text()) for text in matrix.texts] == [*weights.round(2).flatten()]
+    plt.close(figure)
+
+
+def test_times_stand_beside_each_other():
+    rows = [("a", "training", 4.0), ("a", "testing", 1.0), ("b", "training", 2.0)]
+    times = pd.DataFrame([*rows, ("b", "testing", 3.0)], columns=["model", "phase", "ms"])
+    ax = figures.plot_times(times.assign(low=times["ms"] - 0.5, high=times["ms"] + 0.5))
+    assert [bar.get_width() for bar in ax.patches] == [4.0, 1.0, 2.0, 3.0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["training", "testing"]
+    plt.close(ax.figure)

@@ -1,0 +1,93 @@
+"""Block diagrams of networks, drawn from the shapes that were traced through them."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+
+def plot_stages(stages: pd.DataFrame, *, title: str = "") -> Figure:
+    """Block diagram of a network with the real shape behind each block (columns name, shape,
+    detail); blocks that have a detail stand out.
+    """
+    figure, ax = plt.subplots(figsize=(6.4, 0.52 * len(stages) + 0.4))
+    ax.set(xlim=(0, 10), ylim=(-len(stages) + 0.4, 0.9))
+    ax.axis("off")
+    for index, stage in enumerate(stages.itertuples()):
+        marked = bool(stage.detail)
+        _box(ax, (0.2, -index), 3.4, 0.62, stage.name, "#cfe0f3" if marked else "#eeeeee")
+        ax.text(3.9, -index, stage.shape, va="center", fontsize=9, family="monospace")
+        ax.text(6.6, -index, stage.detail, va="center", fontsize=8, color="0.3")
+        if index:
+            _arrow(ax, (1.9, -index + 0.69), (1.9, -index + 0.33))
+    ax.set_title(title)
+    return figure
+
+
+def plot_placement(shapes: dict[str, str]) -> Figure:
+    """STCAM in a 3D-Inception-ResNet structure (a) and in a 3D-Reduction one (b), as in Figure 6.
+
+    ``shapes`` gives the shape texts for the keys inception_in, inception_out, reduction_in and
+    reduction_out.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.9))
+    for ax in (left, right):
+        ax.set(xlim=(0, 6), ylim=(0, 6.3))
+        ax.axis("off")
+    left.set_title("(a) in 3D-Inception-ResNet")
+    for height, text in ((4.1, "3D-Inception\n(branches, 1x1x1)"), (2.6, "STCAM")):
+        _box(left, (2.6, height), 2.6, 0.8, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
+    left.text(2.4, 5.75, shapes["inception_in"], ha="center", family="monospace", fontsize=8)
+    left.text(3.9, 0.1, shapes["inception_out"], ha="center", family="monospace", fontsize=8)
+    for start, end in (
+        ((3.9, 5.2), (3.9, 4.55)),
+        ((3.9, 3.65), (3.9, 3.05)),
+        ((3.9, 2.15), (3.9, 1.4)),
+    ):
+        _arrow(left, start, end)
+    left.plot([3.9, 0.9, 0.9], [5.2, 5.2, 1.15], color="0.2", linewidth=1.1)
+    left.text(0.75, 3.3, "shortcut", rotation=90, ha="right", va="center", fontsize=8)
+    left.plot([2.4, 2.4], [5.6, 5.2], color="0.2", linewidth=1.1)
+    _arrow(left, (0.9, 1.15), (3.6, 1.15))
+    left.text(
+        3.9,
+        1.15,
+        "+",
+        ha="center",
+        va="center",
+        fontsize=13,
+        bbox={"boxstyle": "circle", "fc": "w"},
+    )
+    _arrow(left, (3.9, 0.9), (3.9, 0.45))
+    right.set_title("(b) in 3D-Reduction")
+    for height, text in ((3.9, "branches, stride 2,\nconcatenated"), (2.2, "STCAM")):
+        _box(right, (1.7, height), 2.6, 0.9, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
+    right.text(3.0, 5.75, shapes["reduction_in"], ha="center", family="monospace", fontsize=8)
+    right.text(3.0, 0.1, shapes["reduction_out"], ha="center", family="monospace", fontsize=8)
+    for start, end in (
+        ((3.0, 5.6), (3.0, 4.4)),
+        ((3.0, 3.4), (3.0, 2.7)),
+        ((3.0, 1.7), (3.0, 0.45)),
+    ):
+        _arrow(right, start, end)
+    return figure
+
+
+def _box(
+    ax: Axes, corner: tuple[float, float], width: float, height: float, text: str, colour: str
+) -> None:
+    lower = (corner[0], corner[1] - height / 2)
+    shape = FancyBboxPatch(
+        lower, width, height, boxstyle="round,pad=0.03", fc=colour, ec="0.3", lw=0.8
+    )
+    ax.add_patch(shape)
+    ax.text(corner[0] + width / 2, corner[1], text, ha="center", va="center", fontsize=8)
+
+
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    ax.add_patch(
+        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color="0.2", lw=1.1)
+    )
