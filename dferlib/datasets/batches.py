@@ -152,9 +152,7 @@ class ClipLoader:
             after = self._pixels(np.ceil(rows).astype(np.int64), clips, draw).float()
             share = torch.from_numpy((rows % 1).astype(np.float32)).to(self.device)
             pixels = pixels.float().lerp(after, share[:, :, None, None, None])
-        mean = torch.tensor(IMAGENET_MEAN, device=self.device).mul(255)
-        std = torch.tensor(IMAGENET_STD, device=self.device).mul(255)
-        return ((pixels.float() - mean) / std).permute(0, 4, 1, 2, 3).contiguous()
+        return _normalise(pixels)
 
     def _pixels(self, rows: np.ndarray, clips: np.ndarray, draw: Draw) -> Tensor:
         frames = torch.from_numpy(self.store.frames[rows]).to(self.device)
@@ -180,6 +178,24 @@ class ClipLoader:
                 part = part[: max(1, fitting)]
             yield part
             start += len(part)
+
+
+def to_clips(frames: np.ndarray, input_size: int) -> Tensor:
+    """Make clips (B, 3, T, input_size, input_size) of frames that are in no store, as in a test.
+
+    `frames` are uint8 (B, T, S, S, 3); the centre is cut out. ValueError if S is too small.
+    """
+    room = frames.shape[2] - input_size
+    if room < 0:
+        raise ValueError(f"frames have {frames.shape[2]} px, less than input_size {input_size}")
+    inner = slice(room // 2, room // 2 + input_size)
+    return _normalise(torch.from_numpy(np.ascontiguousarray(frames[:, :, inner, inner])))
+
+
+def _normalise(pixels: Tensor) -> Tensor:
+    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).mul(255)
+    std = torch.tensor(IMAGENET_STD, device=pixels.device).mul(255)
+    return ((pixels.float() - mean) / std).permute(0, 4, 1, 2, 3).contiguous()
 
 
 def denormalise(clip: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ from dferlib.datasets.manifest import (
     manifest_digest,
 )
 from dferlib.synthface import EXPRESSIONS, FACE_VERSION, Identity, sample_identities
+from dferlib.synthface.conditions import under_condition
 from dferlib.synthface.courses import onset_and_apex
 from dferlib.synthface.difficulty import Difficulty, find_difficulty
 from dferlib.synthface.scene import (
@@ -225,6 +226,25 @@ class StandInPlan:
         100 pixels and "standard" from there on, unless it is given.
         """
         return film([self.scene(row) for row in rows], size, device, quality)
+
+    def render_condition(
+        self, rows: Sequence[int], frames: np.ndarray, condition: str, size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Render some frames of clips anew under one of `synthface.conditions.CONDITIONS`.
+
+        `rows` (N,) are rows of the manifest, `frames` (N, T) frame numbers within each clip.
+        Returns frames uint8 (N, T, size, size, 3) and the masks of what moves, uint8 (N, T, 16,
+        16). The same rows and frames give the same people doing the same under every condition.
+        """
+        scenes = [
+            under_condition(self.scene(row), condition).take(torch.as_tensor(chosen))
+            for row, chosen in zip(rows, frames, strict=True)
+        ]
+        pixels, truth = film(scenes, size)
+        shape = (len(scenes), -1)
+        return pixels.reshape(*shape, *pixels.shape[1:]), truth["mask"].reshape(
+            *shape, *truth["mask"].shape[1:]
+        )
 
 
 @lru_cache(maxsize=32)  # a subject's clips follow each other
