@@ -32,6 +32,7 @@ from dferlib.datasets.store import FrameStore, cache_folder
 from dferlib.evaluate import autocast, choose_precision, memory_format
 from dferlib.models import create_model, list_options
 from dferlib.runs import digest, write_atomic, write_json
+from dferlib.train import check_loss
 
 INITS = ("random", "torchvision", "synthetic")
 
@@ -238,7 +239,10 @@ def _takes_single_frames(model: nn.Module, loader: ClipLoader) -> bool:
 def _train_phase(
     model, au_head, loader, train, epochs, lr, settings: Pretraining, title: str, progress: bool
 ) -> None:
-    """Name the expression and regress the AUs of the peak frame of these clips."""
+    """Name the expression and regress the AUs of the peak frame of these clips.
+
+    Raises TrainingError when the loss stops being finite.
+    """
     aus = torch.as_tensor(peak_aus(loader.store), device=loader.device)
     parameters = [*model.parameters(), *au_head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=settings.weight_decay)
@@ -257,6 +261,7 @@ def _train_phase(
                 features = model.forward_features(clip)
                 loss = F.cross_entropy(model.head(features), target)
                 loss = loss + settings.au_weight * F.mse_loss(au_head(features), aus[clips])
+            check_loss(loss, f"in epoch {epoch + 1} of pre-training {title}", lr)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -138,17 +138,22 @@ def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epo
             extra = (features,) if getattr(criterion, "needs_features", False) else ()
             logits = model.head(features)
             loss = criterion(logits, target, *extra)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss.item()} in epoch {epoch + 1}; lower the learning rate "
-                f"(now {optimizer.param_groups[0]['lr']:g}) or use precision='float32'"
-            )
+        check_loss(loss, f"in epoch {epoch + 1}", optimizer.param_groups[0]["lr"])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         total += loss.item() * len(target)
         hits += int((logits.argmax(1) == target).sum())
     return total / len(clips), hits / len(clips)
+
+
+def check_loss(loss: torch.Tensor, when: str, lr: float) -> None:
+    """Raise TrainingError unless the loss is a number: weights after such a step are worthless."""
+    if not torch.isfinite(loss):
+        raise TrainingError(
+            f"the loss became {loss.item()} {when}; lower the learning rate (now {lr:g}) or use "
+            "precision='float32'"
+        )
 
 
 def _score(model, loader, split, protocol, row: dict) -> np.ndarray:

@@ -10,10 +10,12 @@ from toy import make_store
 from dferlib import sweep
 from dferlib.datasets.batches import ClipLoader, denormalise
 from dferlib.datasets.folds import split_fold
+from dferlib.datasets.store import cache_folder
 from dferlib.evaluate import make_predictions, predict
 from dferlib.losses import create_loss
 from dferlib.models import create_model
 from dferlib.pretrain import (
+    Pretraining,
     WeightsError,
     copy_backbone,
     load_weights,
@@ -293,6 +295,15 @@ def test_weights_travel_between_variants_but_not_the_classifier(tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(WeightsError, match="damaged"):
         load_weights(path)
+
+
+def test_pretraining_that_diverges_leaves_no_weights():
+    model = create_model("peak_cnn", num_classes=6, width=0.1)
+    settings = Pretraining(still_epochs=2, clip_epochs=0, lr=1e30, fraction=1e-9)
+    options = {"store_size": 40, "input_size": 32, "num_frames": 2, "progress": False}
+    with pytest.raises(TrainingError, match="pre-training peak_cnn: stills"):
+        pretrained_backbone(model, "synthetic", settings=settings, **options)
+    assert not list((cache_folder() / "weights").glob("peak_cnn*.json"))
 
 
 def test_weights_of_another_model_are_refused():
