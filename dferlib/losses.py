@@ -21,6 +21,22 @@ def cross_entropy() -> Loss:
     return F.cross_entropy
 
 
+def binary() -> Loss:
+    """Binary cross entropy of every class on softmax probabilities, summed over the classes.
+
+    CEFLNet Eq. 11 with the brackets that it lacks: -[Y log p + (1 - Y) log(1 - p)].
+    """
+    return _binary
+
+
+def _binary(logits: Tensor, target: Tensor) -> Tensor:
+    own = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
+    others = logits[:, None].masked_fill(own, -torch.inf).logsumexp(2)
+    log_not = others - logits.logsumexp(1, keepdim=True)  # log(1 - p_c), also where p_c is near 1
+    chosen = own[target]
+    return -torch.where(chosen, logits.log_softmax(1), log_not).sum(1).mean()
+
+
 class LabelSmoothing(nn.Module):
     """Cross entropy to (1 - smoothing) of the true class and smoothing / K of every class.
 
@@ -154,6 +170,7 @@ def other_log_probabilities(logits: Tensor, target: Tensor) -> Tensor:
 
 LOSSES: dict[str, Callable[..., Loss]] = {
     "cross_entropy": cross_entropy,
+    "binary": binary,
     "label_smoothing": LabelSmoothing,
     "compact": Compact,
     "compact_as_printed": CompactAsPrinted,

@@ -213,7 +213,7 @@ def _initial_weights(model: nn.Module, task: Task, device) -> dict:
         protocol.init,
         store_size=protocol.store_size,
         input_size=protocol.input_size,
-        num_frames=protocol.num_frames,
+        num_frames=protocol.init_frames,
         device=device,
     )
 

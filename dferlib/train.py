@@ -73,7 +73,14 @@ def create_optimizer(model: nn.Module, protocol: Protocol) -> torch.optim.Optimi
 
 
 def create_scheduler(optimizer: torch.optim.Optimizer, protocol: Protocol):
-    """Return the step schedule: the learning rate times ``gamma`` at every milestone (epochs)."""
+    """Return the schedule of the learning rate, a step per epoch.
+
+    A protocol with its own has a method ``lr_factor(epoch)``, epochs counted from 0; else the rate
+    is multiplied by ``gamma`` at every milestone.
+    """
+    own = getattr(protocol, "lr_factor", None)
+    if own is not None:
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, own)
     return torch.optim.lr_scheduler.MultiStepLR(
         optimizer, milestones=list(protocol.milestones), gamma=protocol.gamma
     )

@@ -50,7 +50,7 @@ from dferlib.models._resnet import Pooled, ResNet18, imagenet_resnet18
 
 PARTS = ("none", "sal", "sal+lrl", "sal+lrl+eian")
 READINGS = ("release", "equations")
-PRETRAIN_AS = ("resnet18_lstm", {"layers": 0}, ("width",))  # its backbone alone, on every frame
+PRETRAIN_AS = "resnet18_lstm"  # of which the backbone is carried over
 
 Maps = dict[str, Tensor]
 

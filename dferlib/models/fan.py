@@ -32,7 +32,7 @@ from dferlib.models._resnet import Pooled, ResNet18, imagenet_resnet18
 
 ATTENTION = ("self", "relation")
 EVALUATION = ("as-trained", "published")
-PRETRAIN_AS = ("resnet18_lstm", {"layers": 0}, ("width",))  # its backbone alone, on every frame
+PRETRAIN_AS = "resnet18_lstm"  # of which the backbone is carried over
 
 
 def build(

@@ -180,6 +180,11 @@ class Protocol:
         cells = {(cell.table, cell.row) for cell in self.reported(dataset=dataset)}
         return tuple(k for k, v in self.variants.items() if cells & set(v.rows.items()))
 
+    @property
+    def init_frames(self) -> int:
+        """Frames of the clips on which init "synthetic" pre-trains."""
+        return self.num_frames
+
     def override(self, **changes: Any) -> Self:
         """Return a copy with some settings changed.
 
