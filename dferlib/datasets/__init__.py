@@ -6,7 +6,13 @@
 `python -m dferlib.datasets check ckplus ROOT` looks over a dataset that was just unpacked.
 """
 
-from dferlib.datasets.checking import CheckReport, check, list_datasets, load_manifest
+from dferlib.datasets.checking import (
+    CheckReport,
+    check,
+    check_store,
+    list_datasets,
+    load_manifest,
+)
 from dferlib.datasets.class_sets import choose_classes
 from dferlib.datasets.manifest import (
     DATASETS,
@@ -28,6 +34,7 @@ __all__ = [
     "StoreError",
     "cache_folder",
     "check",
+    "check_store",
     "choose_classes",
     "class_name",
     "list_datasets",

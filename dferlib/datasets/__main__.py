@@ -1,6 +1,6 @@
-"""Command line: look over a dataset, or write a small procedural tree in its layout.
+"""Command line: look over a dataset, say how to get one, or write a small tree in its layout.
 
-python -m dferlib.datasets check ckplus ROOT
+python -m dferlib.datasets check ckplus ROOT --crops worst.png --page report.html
 python -m dferlib.datasets access
 python -m dferlib.datasets fixture oulu FOLDER
 """
@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from dferlib.atomic import write_atomic
 from dferlib.datasets.access import access_table
-from dferlib.datasets.checking import check
+from dferlib.datasets.checking import CheckReport, check
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.sources import READERS
 
@@ -45,11 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = check(
             parsed.dataset, parsed.root, decode=not parsed.quick, progress=True, **options
         )
+        _write_report(report, parsed.crops, parsed.page)
     except (DatasetError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     sys.stdout.write(f"{report}\n")
     return 1 if report.errors else 0
+
+
+def _write_report(report: CheckReport, crops: str, page: str) -> None:
+    sheet = report.sheet()
+    if crops and sheet is None:
+        raise DatasetError("no crop was looked at, so there is no picture of them; not --quick")
+    if crops:
+        path = Path(crops).with_suffix(".png")
+        write_atomic(path, lambda file: sheet.save(file, "PNG"))
+    if page:
+        text = f"<!doctype html><meta charset='utf-8'>{report._repr_html_()}"
+        write_atomic(Path(page), lambda file: file.write(text.encode()))
 
 
 def _write_fixture(dataset: str, folder: str, subjects: int, seed: int) -> int:
@@ -68,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("dataset", help=f"one of {', '.join(READERS)}")
     look.add_argument("root", help="folder of the unpacked dataset")
     look.add_argument("--quick", action="store_true", help="do not decode the images")
+    look.add_argument("--crops", default="", help="write the worst crops as a picture, a .png")
+    look.add_argument("--page", default="", help="write the report with its picture as .html")
     for name, datasets in OPTIONS.items():
         look.add_argument(f"--{name}", default="", help=f"which part, for {datasets}")
     look.add_argument("--partial", action="store_true", help="some clips are not here, for dfew")

@@ -3,84 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
-from dferlib.datasets.faces import read_landmarks
-from dferlib.datasets.folds import split_fold
-from dferlib.datasets.images import load_rgb
+from dferlib.datasets.checkreport import CheckReport
+from dferlib.datasets.diagnosis import UNKNOWN
+from dferlib.datasets.folds import fitting_folds, official_folds, split_fold
+from dferlib.datasets.inspecting import Kind, crop_key_frames, inspect_files, sample_kinds
+from dferlib.datasets.likeness import face_likeness, find_twins, key_frames, thumbnails
 from dferlib.datasets.manifest import DATASETS, DatasetError, make_manifest
 from dferlib.datasets.scan import Golden, Scan
 from dferlib.datasets.sources import load_reader, scan_dataset
-from dferlib.datasets.video import count_decoded
+from dferlib.datasets.store import FrameStore
 
-UNKNOWN = -1  # of a count
-SHOWN = 20  # problems and errors that the text of a report lists
+__all__ = ["CheckReport", "check", "check_store", "list_datasets", "load_manifest"]
 
-
-@dataclass(frozen=True, eq=False)
-class CheckReport:
-    """What `check` found; `str()` is a table.
-
-    `counts` has the columns what, expected and found. Both are -1 where nothing is known: of what
-    to expect, or because it could not be counted.
-    """
-
-    dataset: str
-    root: Path
-    layout: str
-    counts: pd.DataFrame
-    problems: tuple[str, ...] = field(default_factory=tuple)
-    errors: tuple[str, ...] = field(default_factory=tuple)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every count is as expected and every file can be read."""
-        return not self.errors and not len(self.differences)
-
-    @property
-    def differences(self) -> pd.DataFrame:
-        """The rows of `counts` that are not as expected."""
-        known = self.counts["expected"] != UNKNOWN
-        return self.counts[known & (self.counts["expected"] != self.counts["found"])]
-
-    def __str__(self) -> str:
-        different = set(self.differences["what"])
-        rows = [
-            f"  {what:<26}{_show(expected)}{_show(found)}{'   differs' * (what in different)}"
-            for what, expected, found in self.counts.itertuples(index=False)
-        ]
-        verdict = (
-            "everything is as expected"
-            if self.ok
-            else f"{len(self.differences)} counts differ, {len(self.errors)} errors"
-        )
-        return "\n".join(
-            [
-                f"{self.dataset} in {self.root}",
-                f"layout: {self.layout}",
-                f"  {'':<26}{'expected':>10}{'found':>10}",
-                *rows,
-                *_list_texts("errors (these clips cannot be used)", self.errors),
-                *_list_texts("odd, but no hindrance", self.problems),
-                verdict,
-            ]
-        )
-
-
-def _show(count: int) -> str:
-    return f"{'-' if count == UNKNOWN else count:>10}"
-
-
-def _list_texts(title: str, texts: tuple[str, ...]) -> list[str]:
-    more = [f"  and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
-    return [f"{title}: {len(texts)}", *(f"  {text}" for text in texts[:SHOWN]), *more]
+WORST = 24  # crops that a report shows
+NUM_FOLDS = 10
+CLIPS_AT_ONCE = 256  # whose frames are in memory together
 
 
 def list_datasets() -> tuple[str, ...]:
@@ -101,24 +45,189 @@ def load_manifest(dataset: str, root: str | Path, **options: Any) -> pd.DataFram
 
 
 def check(
-    dataset: str, root: str | Path, *, decode: bool = True, progress: bool = False, **options: Any
+    dataset: str,
+    root: str | Path,
+    *,
+    decode: bool = True,
+    progress: bool = False,
+    num_folds: int = NUM_FOLDS,
+    **options: Any,
 ) -> CheckReport:
-    """Count what is in a dataset's folder, compare with known counts, and try to read every file.
+    """Look over a dataset's folder: counts, files, duplicates, folds and crops; see `CheckReport`.
 
-    Differences are reported, not raised: a licensed copy may be a newer or a partial one.
-    `decode=False` skips reading the images. DatasetError if the dataset is not there at all.
+    Differences from the known counts are reported, not raised: a licensed copy may be a newer or a
+    partial one. `decode=False` reads no image, so files, duplicates and crops are not looked at.
+    DatasetError if the dataset is not there at all.
     """
-    golden = load_reader(dataset).GOLDEN
     scan = scan_dataset(dataset, root, options)
-    unreadable = _list_unreadable(scan, progress) if decode else []
+    facts = _facts_of_scan(scan, num_folds)
+    if not decode:
+        return CheckReport(**facts, kinds=_kinds_table(sample_kinds(scan)))
+    seen = inspect_files(scan, progress)
     return CheckReport(
-        dataset,
-        scan.root,
-        scan.layout,
-        _compare(golden, scan),
-        (*scan.problems, *(_list_repeats(scan) if golden.once else ())),
-        (*scan.errors, *unreadable),
+        **facts | {"errors": (*scan.errors, *seen.faults)},
+        kinds=_kinds_table(seen.kinds),
+        copies=seen.copies,
+        shared=seen.shared,
+        notes=seen.notes,
+        read="every file was read, and three crops of each clip were looked at",
+        **_look_at_crops(
+            facts.get("manifest"),
+            np.array(seen.rows, int),
+            seen.thumbs,
+            seen.notes,
+            num_folds,
+            lambda row, place: crop_key_frames(scan.clips[row])[0][place],
+        ),
     )
+
+
+def check_store(
+    store: FrameStore,
+    *,
+    data_root: str | Path | None = None,
+    num_folds: int = NUM_FOLDS,
+    **options: Any,
+) -> CheckReport:
+    """Look over the dataset behind an open frame store, without reading its files a second time.
+
+    Crops and near-duplicates come from the store. For a real dataset its folder is counted anew:
+    `data_root` and `options` are those of `open_store`.
+    """
+    places = np.array([key_frames(count) for count in store.manifest["n_frames"]])
+    places += store.manifest["offset"].to_numpy()[:, None]
+    blocks = np.split(places, range(CLIPS_AT_ONCE, len(places), CLIPS_AT_ONCE))
+    thumbs = np.concatenate([thumbnails(store.frames[rows]) for rows in blocks])
+    crops = _look_at_crops(
+        store.manifest,
+        np.arange(len(places)),
+        thumbs,
+        store.notes,
+        num_folds,
+        lambda row, place: store.frames[places[row, place]],
+    )
+    if store.source == "synthetic":
+        facts = _facts_of_standin(store, num_folds)
+        return CheckReport(**facts, twins=crops["twins"], read="rendered: there is no file to read")
+    scan = scan_dataset(store.dataset, data_root, options)
+    facts = _facts_of_scan(scan, num_folds)
+    share = f"; this run uses {len(store.manifest)} of {len(scan.clips)} clips"
+    return CheckReport(
+        **facts,
+        kinds=_kinds_table(sample_kinds(scan)),
+        notes=store.notes,
+        read="every file was read when the frame store was filled"
+        + share * (len(store.manifest) < len(scan.clips)),
+        **crops,
+    )
+
+
+def _facts_of_scan(scan: Scan, num_folds: int) -> dict[str, Any]:
+    """What a report says without any pixel."""
+    golden: Golden = load_reader(scan.dataset).GOLDEN
+    classes = tuple(scan.classes or DATASETS[scan.dataset])
+    rows = [clip.row() for clip in scan.clips]
+    facts: dict[str, Any] = {"dataset": scan.dataset, "root": scan.root, "layout": scan.layout}
+    facts |= {"classes": classes, "errors": scan.errors, "excluded": scan.excluded}
+    facts["problems"] = (*scan.problems, *(_list_repeats(scan) if golden.once else ()))
+    folds: dict[str, Any] = {}
+    if rows:
+        facts["manifest"] = make_manifest(rows, scan.dataset, "real")
+        folds = _count_folds(facts["manifest"], classes, num_folds)
+    known = len(golden.fold_clips or golden.fold_subjects)
+    counted = folds
+    if rows and known and known != len(folds.get("folds", ())):
+        counted = _count_folds(facts["manifest"], classes, known)
+    return facts | folds | {"counts": _compare(golden, scan, counted.get("folds"))}
+
+
+def _facts_of_standin(store: FrameStore, num_folds: int) -> dict[str, Any]:
+    labels = store.manifest["label"].value_counts()
+    rows = [("subjects", UNKNOWN, store.manifest["subject"].nunique())]
+    rows += [(name, UNKNOWN, int(labels.get(name, 0))) for name in store.classes]
+    return {
+        "dataset": store.dataset,
+        "root": None,
+        "layout": f"frame store with crops of {store.size} px",
+        "source": store.source,
+        "classes": store.classes,
+        "manifest": store.manifest,
+        "counts": pd.DataFrame(rows, columns=["what", "expected", "found"]),
+        **_count_folds(store.manifest, store.classes, num_folds),
+    }
+
+
+def _count_folds(manifest: pd.DataFrame, classes: Sequence[str], num_folds: int) -> dict[str, Any]:
+    """Test clips of every fold, and subjects that are in two parts; nothing without folds."""
+    rows, leaks = [], []
+    subjects = manifest["subject"].to_numpy(dtype=str)
+    try:
+        num_folds = _num_folds(manifest, num_folds)
+        for fold in range(1, num_folds + 1):
+            split = split_fold(manifest, fold, num_folds)
+            test = manifest.iloc[split.test]
+            labels = test["label"].value_counts()
+            row = {"fold": fold, "clips": len(test), "subjects": test["subject"].nunique()}
+            rows.append(row | {name: int(labels.get(name, 0)) for name in classes})
+            parts = [set(subjects[part]) for part in (split.train, split.val, split.test)]
+            shared = (parts[0] & parts[1]) | (parts[0] & parts[2]) | (parts[1] & parts[2])
+            leaks += [f"{name} in fold {fold}" for name in sorted(shared)]
+    except DatasetError:
+        return {}  # too few subjects for so many folds, or an official part is not there
+    return {"folds": pd.DataFrame(rows), "leaks": tuple(leaks)}
+
+
+def _num_folds(manifest: pd.DataFrame, num_folds: int) -> int:
+    own = (manifest["dataset"] == "folder").all()
+    return official_folds(manifest) or (fitting_folds(manifest, num_folds) if own else num_folds)
+
+
+def _look_at_crops(
+    manifest: pd.DataFrame,
+    rows: np.ndarray,
+    thumbs: np.ndarray,
+    notes: Mapping[str, str],
+    num_folds: int,
+    fetch: Callable[[int, int], np.ndarray],
+) -> dict[str, Any]:
+    """Near-duplicates and worst crops, from thumbnails (len(rows), 3, 16, 16) of clips.
+
+    `fetch` gives the crop of a clip, by its row in the manifest, at one of the three places.
+    """
+    if not len(rows):
+        return {}
+    twins = _name_twins(
+        find_twins(thumbs), manifest.iloc[rows], _fold_of(manifest, num_folds)[rows]
+    )
+    likeness, clips = face_likeness(thumbs), manifest["clip_id"].to_numpy()[rows]
+    order = np.lexsort((likeness.min(axis=1), ~np.isin(clips, list(notes))))[:WORST]
+    worst = pd.DataFrame({"clip_id": clips[order], "likeness": likeness.min(axis=1)[order]})
+    worst["note"] = [notes.get(name, "") for name in worst["clip_id"]]
+    crops = [fetch(rows[clip], int(likeness[clip].argmin())) for clip in order]
+    return {"twins": twins, "worst": worst, "crops": np.stack(crops)}
+
+
+def _name_twins(twins: pd.DataFrame, clips: pd.DataFrame, fold: np.ndarray) -> pd.DataFrame:
+    """Near-duplicates by name, and whether they differ in label or fold."""
+    first, second = (twins[name].to_numpy() for name in ("first", "second"))
+    names, labels = clips["clip_id"].to_numpy(), clips["label"].to_numpy()
+    differ = [labels[first] != labels[second], fold[first] != fold[second]]
+    table = pd.DataFrame({"first": names[first], "second": names[second]})
+    return table.assign(
+        likeness=twins["likeness"], apart=np.select(differ, ["labels", "folds"], "")
+    )
+
+
+def _fold_of(clips: pd.DataFrame, num_folds: int) -> np.ndarray:
+    """Fold that tests each clip, 0 for clips that none does; -1 where there are no folds."""
+    fold = np.zeros(len(clips), int)
+    try:
+        num_folds = _num_folds(clips, num_folds)
+        for number in range(1, num_folds + 1):
+            fold[split_fold(clips, number, num_folds).test] = number
+    except DatasetError:
+        return np.full(len(clips), UNKNOWN)
+    return fold
 
 
 def _list_repeats(scan: Scan) -> list[str]:
@@ -128,7 +237,7 @@ def _list_repeats(scan: Scan) -> list[str]:
     ]
 
 
-def _compare(golden: Golden, scan: Scan) -> pd.DataFrame:
+def _compare(golden: Golden, scan: Scan, folds: pd.DataFrame | None) -> pd.DataFrame:
     labels = Counter(clip.label for clip in scan.clips)
     counts = dict.fromkeys(scan.counts, UNKNOWN) | dict(golden.counts)
     classes = dict.fromkeys(scan.classes or DATASETS[scan.dataset], UNKNOWN) | dict(golden.classes)
@@ -139,44 +248,12 @@ def _compare(golden: Golden, scan: Scan) -> pd.DataFrame:
         for clips in sorted({*expected, *found}):
             rows.append((f"subjects with {clips} clips", expected.get(clips, 0), found[clips]))
     for title, expected in (("clips", golden.fold_clips), ("subjects", golden.fold_subjects)):
-        for fold, value in enumerate(expected, start=1):
-            found = _count_fold(scan, fold, len(expected), title)
-            rows.append((f"{title} in fold {fold}", value, found))
+        there = [UNKNOWN] * len(expected) if folds is None else folds[title].tolist()
+        pairs = enumerate(zip(expected, there, strict=False), start=1)
+        rows += [(f"{title} in fold {fold}", *pair) for fold, pair in pairs]
     return pd.DataFrame(rows, columns=["what", "expected", "found"])
 
 
-def _count_fold(scan: Scan, fold: int, num_folds: int, what: str) -> int:
-    try:
-        manifest = make_manifest([clip.row() for clip in scan.clips], scan.dataset, "real")
-        test = split_fold(manifest, fold, num_folds).test
-    except DatasetError:
-        return UNKNOWN
-    return len(test) if what == "clips" else manifest["subject"].iloc[test].nunique()
-
-
-def _list_unreadable(scan: Scan, progress: bool) -> list[str]:
-    frames = [path for clip in scan.clips for path in clip.frames]
-    landmarks = [path for clip in scan.clips for path in clip.landmarks if path]
-    videos = {clip.video: clip.count for clip in scan.clips if clip.video}
-    total = len(frames) + len(videos)
-    with tqdm(total=total, desc="images", leave=False, disable=not progress) as bar:
-        return [
-            *_try_all(load_rgb, frames, bar),
-            *_try_all(read_landmarks, landmarks, None),
-            *_try_all(lambda path: count_decoded(path, videos[path]), videos, bar),
-        ]
-
-
-def _try_all(read: Callable[[str], object], paths: Iterable[str], bar: tqdm | None) -> list[str]:
-    def attempt(path: str) -> str:
-        try:
-            read(path)
-        except DatasetError as error:
-            return str(error)
-        finally:
-            if bar is not None:
-                bar.update()
-        return ""
-
-    with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter lock
-        return [text for text in pool.map(attempt, paths) if text]
+def _kinds_table(kinds: Counter[Kind]) -> pd.DataFrame:
+    rows = [(*kind, count) for kind, count in kinds.most_common()]
+    return pd.DataFrame(rows, columns=["width", "height", "mode", "count"])

@@ -52,6 +52,20 @@ def subject_folds(manifest: pd.DataFrame, num_folds: int = 10) -> pd.Series:
     return manifest["subject"].map(fold).astype("int64").rename("fold")
 
 
+def fitting_folds(manifest: pd.DataFrame, num_folds: int) -> int:
+    """Number of folds for clips of one's own: `num_folds`, or the number of subjects if smaller.
+
+    DatasetError if there are fewer than three subjects: one to train on, to validate and to test.
+    """
+    subjects = manifest["subject"].nunique()
+    if subjects < MIN_FOLDS:
+        raise DatasetError(
+            f"{subjects} subjects are too few: training, validation and test need {MIN_FOLDS} or "
+            "more. Where labels.csv names no subjects every clip counts as a person of its own"
+        )
+    return min(num_folds, subjects)
+
+
 def official_folds(manifest: pd.DataFrame) -> int:
     """Number of folds that the dataset itself prescribes; 0 if they are made from subjects.
 

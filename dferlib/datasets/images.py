@@ -39,6 +39,18 @@ def load_rgb(path: str | Path) -> np.ndarray:
         ) from error
 
 
+def picture_of(path: str | Path) -> tuple[int, int, str]:
+    """Width, height and mode of an image, such as "L" or "RGB", from its header.
+
+    DatasetError naming the file if it has none.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.width, image.height, image.mode
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DatasetError(f"image {path} cannot be opened ({error})") from error
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # 16-bit grey; Pillow itself would clip it to 255 instead of scaling it

@@ -65,6 +65,13 @@ def probe(path: str | Path) -> VideoFacts:
         return VideoFacts(count, rate if 0 < rate <= MOST_FPS else FPS_UNKNOWN)
 
 
+def picture_of_video(path: str | Path) -> tuple[int, int, str]:
+    """Width, height and pixel format of a video; DatasetError naming the file if it is none."""
+    with _open(path) as (_, stream):
+        codec = stream.codec_context
+        return codec.width, codec.height, str(codec.pix_fmt)
+
+
 def probe_all(paths: Sequence[str | Path]) -> tuple[dict[str, VideoFacts], list[str]]:
     """Facts of many videos by path, and what is wrong with those that cannot be opened."""
     import_av()

@@ -1,0 +1,216 @@
+"""What is wrong with a dataset at hand, how bad that is, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from dferlib.datasets.folds import MIN_FOLDS
+from dferlib.datasets.scan import EXCLUDE_FILE
+
+if TYPE_CHECKING:
+    from dferlib.datasets.checkreport import CheckReport
+
+LEVELS = ("stop", "look", "note")  # cannot be used so; look before use; nothing to do
+UNKNOWN = -1  # of a count
+PERMUTED = 0.05  # share of clips by which the counts may differ and still be those of other classes
+SHOWN = 20  # examples of a finding
+FEW = 6  # of those that stand in a table as well
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found: its level, the fact, what to do, and where."""
+
+    level: str
+    what: str
+    do: str = ""
+    where: tuple[str, ...] = ()
+
+
+def diagnose(report: CheckReport) -> tuple[Finding, ...]:
+    """All findings on a dataset, the worst first."""
+    found = [
+        *_unusable(report),
+        *_labels(report),
+        *_copies(report),
+        *_twins(report),
+        *_faces(report),
+        *_subjects(report),
+        *_folds(report),
+        *_oddities(report),
+    ]
+    return tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level)))
+
+
+def match_counts(found: Sequence[int], expected: Sequence[int]) -> list[int] | None:
+    """Which class each class seems to be by its count, where they seem to be mixed up, else None.
+
+    `found` and `expected` count clips by class in the same order. The result holds for every class
+    the index of the class whose known count it has. Counts of a part of the data, and equal known
+    counts, give None.
+    """
+    found, expected = np.asarray(found), np.asarray(expected)
+    distance = np.abs(found[:, None] - expected[None, :])
+    if len(set(expected.tolist())) < 2 or distance.trace() <= PERMUTED * expected.sum():
+        return None
+    # of equal counts a class keeps its own
+    rows, columns = linear_sum_assignment(distance - 0.5 * np.eye(len(distance)))
+    fits = distance[rows, columns].sum() <= PERMUTED * expected.sum()
+    return columns.tolist() if fits else None
+
+
+def _unusable(report: CheckReport) -> Iterator[Finding]:
+    if report.errors:
+        yield Finding(
+            "stop",
+            f"{len(report.errors)} clips or files cannot be read",
+            f"copy them anew from the dataset, or put the clips into {EXCLUDE_FILE}",
+            report.errors,
+        )
+    classes, subjects = report.manifest["label"].nunique(), report.manifest["subject"].nunique()
+    if len(report.manifest) and classes < 2:
+        yield Finding("stop", f"{classes} class", "a classifier needs clips of two or more")
+    if 0 < subjects < MIN_FOLDS:
+        yield Finding(
+            "stop",
+            f"{subjects} subjects",
+            f"training, validation and test need {MIN_FOLDS} or more",
+        )
+
+
+def _labels(report: CheckReport) -> Iterator[Finding]:
+    known = report.counts.set_index("what")
+    known = known.loc[[name for name in report.classes if name in known.index]]
+    found, expected = known["found"].tolist(), known["expected"].tolist()
+    match = match_counts(found, expected) if UNKNOWN not in expected and expected else None
+    if match:
+        names = list(known.index)
+        pairs = [f"{a} -> {names[b]}" for a, b in zip(names, match, strict=True) if a != names[b]]
+        yield Finding(
+            "look",
+            "labels look shifted or swapped: class counts are those of other classes",
+            "look at clips of these classes; take the labels from the owner's own files",
+            tuple(pairs),
+        )
+    if len(report.differences):
+        rows = report.differences.itertuples(index=False)
+        texts = [f"{what}: {there} instead of {known}" for what, known, there in rows]
+        texts = texts if len(texts) <= FEW else [*texts[:FEW], "and more in the table"]
+        less = (report.differences["found"] < report.differences["expected"]).all()
+        do = "unpack what is still packed; " if less else "is it a later edition, or two copies? "
+        yield Finding(
+            "look",
+            f"{len(report.differences)} counts are not those of the copy that papers describe",
+            f"{do}say n beside every number and compare no accuracy with published ones",
+            tuple(texts),
+        )
+
+
+def _copies(report: CheckReport) -> Iterator[Finding]:
+    labels = dict(zip(report.manifest["clip_id"], report.manifest["label"], strict=True))
+    for group in report.copies:
+        named = " = ".join(f"{name} ({labels.get(name, '?')})" for name in group)
+        several = len({labels.get(name) for name in group}) > 1
+        what = "the same files under two labels" if several else "the same files twice"
+        yield Finding("look", what, f"put all but the right one into {EXCLUDE_FILE}", (named,))
+    if report.shared and not report.copies:
+        yield Finding("note", f"{report.shared} images stand in several clips, byte by byte")
+
+
+def _twins(report: CheckReport) -> Iterator[Finding]:
+    twins = report.twins
+    for apart, what, do in (
+        ("labels", "have different labels", f"find the right label, put the other clip into "
+         f"{EXCLUDE_FILE}"),
+        ("folds", "lie in different folds, so that a test clip may have been trained on",
+         f"put one of each pair into {EXCLUDE_FILE}"),
+        ("", "are in one fold", ""),
+    ):  # fmt: skip
+        chosen = twins[twins["apart"] == apart] if len(twins) else twins
+        if len(chosen):
+            pairs = zip(chosen["first"], chosen["second"], strict=True)
+            yield Finding(
+                "look" if apart else "note",
+                f"{len(chosen)} pairs of near-duplicate clips {what}",
+                do,
+                tuple(f"{first} ~ {second}" for first, second in pairs),
+            )
+
+
+def _faces(report: CheckReport) -> Iterator[Finding]:
+    clips = len(report.manifest)
+    for note, count in Counter(report.notes.values()).most_common(SHOWN):
+        names = tuple(name for name, text in report.notes.items() if text == note)
+        yield Finding(
+            "look",
+            f"{count} of {clips} clips: {note}",
+            "look at the pictures below; the clips stay in the count unless "
+            f"{EXCLUDE_FILE} names them",
+            names,
+        )
+
+
+def _subjects(report: CheckReport) -> Iterator[Finding]:
+    names = report.manifest["subject"].unique()
+    if len(names) == len(report.manifest) > 0:
+        yield Finding(
+            "note",
+            "nobody knows who is shown: every clip counts as a person of its own",
+            "the same person may be in the training and in the test part; a table with subjects "
+            "avoids that" if report.dataset == "folder" else "",
+        )  # fmt: skip
+        return
+    for spelt in same_names(names):
+        yield Finding(
+            "look",
+            f"subjects {', '.join(spelt)} look like one person",
+            "spell a person in one way, or training and test part share a face",
+        )
+
+
+def same_names(names: Sequence[str]) -> list[list[str]]:
+    """Groups of names that differ only in case, blanks, signs or leading zeros."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        plain = re.sub(r"[^0-9a-z]", "", str(name).lower())
+        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", plain), []).append(str(name))
+    return [sorted(group) for group in groups.values() if len(group) > 1]
+
+
+def _folds(report: CheckReport) -> Iterator[Finding]:
+    if report.leaks:
+        yield Finding("stop", "a subject is in two parts of a fold", "", report.leaks)
+    lacking = lacking_classes(report.folds, report.classes)
+    if lacking:
+        yield Finding(
+            "note",
+            "not every fold tests every class",
+            "take the recall over all folds together, as the tables here do",
+            tuple(f"fold {fold}: no {', '.join(names)}" for fold, names in lacking.items()),
+        )
+
+
+def lacking_classes(folds: pd.DataFrame, classes: Sequence[str]) -> Mapping[int, list[str]]:
+    """Classes without a test clip by fold, for the folds that lack any."""
+    found = {
+        int(row["fold"]): [name for name in classes if not row[name]]
+        for row in folds.to_dict("records")
+    }
+    return {fold: names for fold, names in found.items() if names}
+
+
+def _oddities(report: CheckReport) -> Iterator[Finding]:
+    if report.problems:
+        what = f"{len(report.problems)} oddities of the files, no hindrance"
+        yield Finding("note", what, "", report.problems)
+    if report.excluded:
+        what = f"{len(report.excluded)} clips are left out, as you asked"
+        yield Finding("note", what, "", report.excluded)
