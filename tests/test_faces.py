@@ -1,20 +1,17 @@
-"""Images of every kind and damage; face boxes and crops."""
+"""Images of every kind and damage; boxes around landmarks; squares cut out of frames."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dferlib.datasets import (
-    DatasetError,
-)
+from dferlib.datasets import DatasetError
 from dferlib.datasets.faces import (
     centre_square,
-    choose_face,
     clip_box,
     crop,
-    haar_to_landmark_box,
-    read_landmarks,
-    track_face,
+    cut,
+    share_outside,
+    tight_squares,
 )
 from dferlib.datasets.images import load_rgb
 
@@ -78,26 +75,26 @@ def test_huge_image_is_refused_before_it_is_decoded(tmp_path):
 def test_crop_enlarges_to_a_square_around_the_box():
     frame = np.zeros((100, 200, 3), np.uint8)
     frame[40:60, 90:110] = 255  # 20 x 20 in the middle of the frame
-    out = crop(frame, (90, 40, 110, 60), 22)
+    out = crop(frame, (90, 40, 110, 60), 22, margin=0.1)
     assert (out[2:20, 2:20] == 255).all()
     assert out[0].max() == out[:, 0].max() == 0
-    tall = crop(frame, (95, 30, 105, 70), 44)  # 40 high, so 44 x 44 pixels at scale 1
+    tall = crop(frame, (95, 30, 105, 70), 44, margin=0.1)  # 40 high, so 44 x 44 pixels at scale 1
     assert (tall[..., 0] > 127).sum() == 400
 
 
 def test_crop_beyond_the_frame_repeats_its_edge():
     frame = np.full((50, 50, 3), 80, np.uint8)
     frame[0] = 200
-    out = crop(frame, (10, -20, 40, 10), 33)
+    out = crop(frame, (10, -20, 40, 10), 33, margin=0.1)
     assert (out[:15] == 200).all()
     assert (out[-5:] == 80).all()
     with pytest.raises(DatasetError, match="is empty"):
-        crop(frame, (10, 10, 10, 10), 33)
+        crop(frame, (10, 10, 10, 10), 33, margin=0.1)
 
 
 def test_centre_square_is_the_whole_height():
     frame = np.arange(240 * 320 * 3, dtype=np.uint64).astype(np.uint8).reshape(240, 320, 3)
-    assert np.array_equal(crop(frame, centre_square(frame), 240), frame[:, 40:280])
+    assert np.array_equal(cut(frame, centre_square(320, 240), 240), frame[:, 40:280])
 
 
 def test_clip_box_spans_all_frames_and_not_a_lost_track():
@@ -107,26 +104,58 @@ def test_clip_box_spans_all_frames_and_not_a_lost_track():
     assert clip_box(points).tolist() == [50, 50, 90, 90]
 
 
-def test_choose_face_takes_the_largest_that_stays():
-    face, small, flash = [10, 10, 60, 60], [200, 10, 220, 30], [100, 100, 170, 170]
-    found = [np.array(boxes, float) for boxes in ([face, small], [small, face], [flash], [face])]
-    assert choose_face(found).tolist() == [face] * 4
-    moved = [12, 10, 62, 60]
-    chosen = choose_face([np.zeros((0, 4)), np.array([face]), np.zeros((0, 4)), np.array([moved])])
-    assert chosen.tolist() == [face, face, face, moved]
-    assert choose_face([np.zeros((0, 4))] * 3) is None
+@pytest.mark.parametrize("margin", [0.0, 0.1, 0.25])
+def test_margins_against_hand_worked_boxes(margin):
+    # a box of 40 x 80 around (100, 60): a square of 80, enlarged to 80, 88 or 100
+    frame = np.zeros((120, 200, 3), np.uint8)
+    frame[20:100, 60:140] = 255
+    side = {0.0: 80, 0.1: 88, 0.25: 100}[margin]
+    out = crop(frame, (80, 20, 120, 100), side, margin)[..., 0]
+    edge = (side - 80) // 2
+    assert (out[edge : side - edge, edge : side - edge] == 255).all()
+    assert (out > 127).sum() == 80 * 80
 
 
-def test_detected_box_lies_where_the_landmarks_are(ckplus_tree):
-    for subject in ("S005", "S012", "S999"):
-        frames = [load_rgb(path) for path in sorted(ckplus_tree.rglob(f"{subject}_001_*.png"))]
-        files = sorted(ckplus_tree.rglob(f"{subject}_001_*_landmarks.txt"))
-        box = clip_box(np.stack([read_landmarks(path) for path in files]))
-        found = haar_to_landmark_box(np.median(track_face(frames), axis=0))
-        side = max(box[2:] - box[:2])
-        assert np.abs((found[:2] + found[2:]) / 2 - (box[:2] + box[2:]) / 2).max() < 0.1 * side
-        assert abs((found[2] - found[0]) / side - 1) < 0.2
+@pytest.mark.parametrize("degrees", [-40, -10, 25, 90])
+@pytest.mark.parametrize("side", [60.0, 150.0])
+def test_a_turned_square_is_cut_out_upright(degrees, side):
+    # pixel by pixel: a smooth picture, read where the turned square's pixels lie
+    def picture(x, y):
+        return 120 + 60 * np.sin(x / 25) + 60 * np.cos(y / 31)
+
+    rows, columns = np.mgrid[:300, :400] + 0.5
+    frame = np.repeat(picture(columns, rows)[..., None], 3, axis=2).round().astype(np.uint8)
+    size, angle = 50, np.radians(degrees)
+    out = cut(frame, (210, 140, side, angle), size)
+    assert out.shape == (size, size, 3)
+    v, u = ((np.mgrid[:size, :size] + 0.5) / size - 0.5) * side
+    x = 210 + np.cos(angle) * u - np.sin(angle) * v
+    y = 140 + np.sin(angle) * u + np.cos(angle) * v
+    assert np.abs(out[..., 0] - picture(x, y)).max() < 4
 
 
-def test_no_face_in_a_plain_frame():
-    assert track_face([np.full((240, 320, 3), 127, np.uint8)] * 3) is None
+def test_a_turned_square_beyond_the_frame_repeats_its_edge():
+    frame = np.full((50, 50, 3), 80, np.uint8)
+    frame[:, :5] = 200
+    out = cut(frame, (-40, 25, 30, 0.3), 20)
+    assert (out == 200).all()
+    with pytest.raises(DatasetError, match="is empty"):
+        cut(frame, (10, 10, np.nan, 0.0), 20)
+
+
+def test_tight_squares_of_a_turned_face():
+    # a 40 x 20 rectangle of points around (100, 50), turned by 30 degrees clockwise
+    flat = np.array([[-20, -10], [20, -10], [20, 10], [-20, 10]] * 17, float)
+    angle = np.radians(30)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = np.stack([flat @ turn.T, flat]) + np.array([100, 50])
+    squares = tight_squares(points, np.array([angle, 0.0]))
+    assert squares == pytest.approx(np.array([[100, 50, 40], [100, 50, 40]]), abs=1e-9)
+    level = tight_squares(points[:1], np.zeros(1))[0, 2]
+    assert level == pytest.approx(2 * (20 * np.cos(angle) + 10 * np.sin(angle)))
+
+
+def test_share_outside_of_hand_worked_windows():
+    windows = np.array([[50, 50, 40, 0.0], [0, 50, 40, 0.0], [0, 0, 40, 0.0]])
+    assert share_outside(windows[:1], 100, 100) == 0
+    assert share_outside(windows, 100, 100) == pytest.approx((0 + 0.5 + 0.75) / 3)

@@ -61,11 +61,11 @@ def test_counts_that_differ(tmp_path):
 
 def test_a_frame_too_few_is_held_and_noted(make_video, tmp_path):
     path = make_video(tmp_path / "clip.avi")
-    frames, note = read_clip(clip_of(path, 10, cropped=True), 16)
+    frames, note, _ = read_clip(clip_of(path, 10, cropped=True), 16)
     assert frames.shape == (10, 16, 16, 3)
     assert np.array_equal(frames[8], frames[9])
     assert note == "9 of 10 declared frames decoded"
-    frames, note = read_clip(clip_of(path, 8, cropped=True), 16)
+    frames, note, _ = read_clip(clip_of(path, 8, cropped=True), 16)
     assert len(frames) == 8
     assert note == "9 of 8 declared frames decoded"
     with pytest.raises(DatasetError, match="9 of 20 declared") as error:
@@ -130,8 +130,8 @@ def test_look_cuts_and_turns_clockwise():
 def test_the_view_with_a_face_is_taken(make_video, tmp_path, face, turn):
     path = make_video(tmp_path / "t.avi", frames=[np.rot90(f, turn // 90) for f in face])
     views = (View(turn=270), View(turn=90), View())
-    frames, note = read_clip(clip_of(path, 3, views=views), 32)
-    upright, _ = read_clip(clip_of(make_video(tmp_path / "u.avi", frames=face), 3), 32)
+    frames, note, _ = read_clip(clip_of(path, 3, views=views), 32)
+    upright, _, _ = read_clip(clip_of(make_video(tmp_path / "u.avi", frames=face), 3), 32)
     assert note == ""
     assert np.corrcoef(frames.ravel(), upright.ravel())[0, 1] > 0.9
 
@@ -140,17 +140,17 @@ def test_the_half_with_a_face_is_taken(make_video, tmp_path, face):
     # the recipe of a dual view: the other half has no face that the detector knows
     both = [np.concatenate([np.full_like(f, 100), f], axis=1) for f in face]
     path = make_video(tmp_path / "dual.avi", frames=both)
-    frames, note = read_clip(clip_of(path, 3, views=(View("left"), View("right"))), 32)
-    alone, _ = read_clip(clip_of(make_video(tmp_path / "u.avi", frames=face), 3), 32)
+    frames, note, _ = read_clip(clip_of(path, 3, views=(View("left"), View("right"))), 32)
+    alone, _, _ = read_clip(clip_of(make_video(tmp_path / "u.avi", frames=face), 3), 32)
     assert note == ""
     assert np.corrcoef(frames.ravel(), alone.ravel())[0, 1] > 0.9
 
 
 def test_clips_without_a_face_or_without_anything(make_video, tmp_path):
     path = make_video(tmp_path / "plain.avi", count=4)
-    frames, note = read_clip(clip_of(path, 4, views=(View(turn=90), View())), 16)
+    frames, note, _ = read_clip(clip_of(path, 4, views=(View(turn=90), View())), 16)
     assert note == NO_FACE
     assert frames.shape == (4, 16, 16, 3)
-    frames, note = read_clip(Clip("c", "s", "fear", (), 25.0, -1), 16)
+    frames, note, _ = read_clip(Clip("c", "s", "fear", (), 25.0, -1), 16)
     assert (frames.shape, note) == ((1, 16, 16, 3), NOTHING)
     assert set(frames.ravel()) == {128}

@@ -14,6 +14,7 @@ from dferlib.datasets.checking import (
     load_manifest,
 )
 from dferlib.datasets.class_sets import choose_classes
+from dferlib.datasets.face_report import FaceReport, face_report
 from dferlib.datasets.manifest import (
     DATASETS,
     MANIFEST_COLUMNS,
@@ -29,6 +30,7 @@ __all__ = [
     "MANIFEST_COLUMNS",
     "CheckReport",
     "DatasetError",
+    "FaceReport",
     "FrameStore",
     "MissingDatasetError",
     "StoreError",
@@ -37,6 +39,7 @@ __all__ = [
     "check_store",
     "choose_classes",
     "class_name",
+    "face_report",
     "list_datasets",
     "load_manifest",
     "load_store",

@@ -48,6 +48,7 @@ HELP = """AFEW is expected as
 """ + how_to_get("afew")
 
 FOLDER_NAMES = ("afew", "AFEW", "EmotiW_2018", "EmotiW", "AFEW_7.0", "AFEW7")
+FACES = "box=frame smallest=0.1"  # films
 IMAGES = ("aligned", "videos")
 SPLITS = ("train", "val")
 FPS = 25.0

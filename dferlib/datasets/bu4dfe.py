@@ -38,6 +38,7 @@ HELP = """BU-4DFE is expected as
 """ + how_to_get("bu4dfe")
 
 FOLDER_NAMES = ("bu4dfe", "BU4DFE", "BU-4DFE", "BU_4DFE", "bu-4dfe")
+FACES = "box=clip"  # heads that keep their place
 SUBJECT, STATIC, FRAME = r"[FM]\d{3}", r"[FM]\d{4}(?:_.*)?", r"(\d+)\.jpe?g"
 FPS = 25.0
 ARCHIVE_WORDS = ("bu4dfe", "bu-4dfe", "bu_4dfe", "bu_wrlviewer")

@@ -28,8 +28,9 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
 from dferlib.atomic import write_csv, write_json
+from dferlib.datasets.face_report import FACES_FILE, make_faces_table
 from dferlib.datasets.manifest import StoreError
-from dferlib.datasets.sources import Make, Source
+from dferlib.datasets.sources import Make, Produced, Source
 
 STORE_VERSION = 1  # raise when the layout of a store or of its jobs changes
 MANIFEST_FILE, RECORD_FILE, JOURNAL_FILE = "manifest.csv", "store.json", "journal.jsonl"
@@ -66,8 +67,8 @@ def build_store(
     total = jobs[-1].stop
     _remove_stale(path.parent)
     try:
-        notes = _fill(partial, jobs, size, workers, progress, f"{what.dataset} faces")
-        _finish(what, partial, path, size, notes, time.perf_counter() - started)
+        done = _fill(partial, jobs, size, workers, progress, f"{what.dataset} faces")
+        _finish(what, partial, path, size, done, time.perf_counter() - started)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         need = total * size * size * 3 / 2**20
@@ -102,17 +103,17 @@ def _jobs(what: Source) -> list[Job]:
 
 def _fill(
     partial: Path, jobs: list[Job], size: int, workers: int | None, progress: bool, title: str
-) -> dict[str, str]:
-    """Make all jobs that are not done yet; returns the notes on single clips."""
+) -> list[dict[str, Any]]:
+    """Make all jobs that are not done yet; returns the journal's entries of all."""
     total = jobs[-1].stop
     done = _resume(partial, jobs, size)
     if not done:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        arrays, notes = _produce(jobs[0], size)
+        arrays, said = _produce(jobs[0], size)
         for name, array in arrays.items():
             _allocate(partial / f"{name}.npy", array.dtype, (total, *array.shape[1:]))
-        done[0] = _log(partial, _write_job(partial, jobs[0], arrays, notes))
+        done[0] = _log(partial, _write_job(partial, jobs[0], arrays, said))
     ready = sum(job.stop - job.start for job in jobs if job.number in done)
     left = [job for job in jobs if job.number not in done]
     bar = tqdm(
@@ -122,7 +123,7 @@ def _fill(
         for entry in _run(partial, left, size, _count_workers(workers, total - ready)):
             done[entry["job"]] = _log(partial, entry)
             bar.update(jobs[entry["job"]].stop - jobs[entry["job"]].start)
-    return {clip: note for number in sorted(done) for clip, note in done[number]["notes"].items()}
+    return [done[number] for number in sorted(done)]
 
 
 def _count_workers(workers: int | None, frames: int) -> int:
@@ -169,18 +170,19 @@ def _follow_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _produce(job: Job, size: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    frames, truth, notes = job.make(size)
+def _produce(job: Job, size: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    made = Produced(*job.make(size))
+    frames, truth = made.frames, made.truth
     arrays = {"frames": frames, **truth}
     count = job.stop - job.start
     if frames.shape != (count, size, size, 3) or frames.dtype != np.uint8:
         raise RuntimeError(f"a job gave {frames.dtype} {frames.shape}, not {count} crops of {size}")
     if any(len(array) != count for array in arrays.values()):
         raise RuntimeError(f"a job's truth does not have {count} rows")
-    return arrays, notes
+    return arrays, {"notes": made.notes, "faces": list(made.faces)}
 
 
-def _write_job(partial: Path, job: Job, arrays: dict[str, np.ndarray], notes: dict) -> dict:
+def _write_job(partial: Path, job: Job, arrays: dict[str, np.ndarray], said: dict) -> dict:
     crc = {}
     for name, array in arrays.items():
         data = np.ascontiguousarray(array)
@@ -188,7 +190,7 @@ def _write_job(partial: Path, job: Job, arrays: dict[str, np.ndarray], notes: di
             _seek_row(file, job.start)
             file.write(data.data)
         crc[name] = zlib.crc32(data.data)
-    return {"job": job.number, "crc": crc, "notes": notes}
+    return {"job": job.number, "crc": crc, **said}
 
 
 def _log(partial: Path, entry: dict[str, Any]) -> dict[str, Any]:
@@ -246,9 +248,12 @@ def _seek_row(file: Any, row: int) -> None:
 
 
 def _finish(
-    what: Source, partial: Path, path: Path, size: int, notes: dict[str, str], seconds: float
+    what: Source, partial: Path, path: Path, size: int, done: list[dict[str, Any]], seconds: float
 ) -> None:
-    """Write manifest and record, then give the folder its name in one step."""
+    """Write manifest, record and faces, then give the folder its name in one step."""
+    notes = {clip: note for entry in done for clip, note in entry["notes"].items()}
+    if faces := [row for entry in done for row in entry.get("faces", ())]:
+        write_csv(partial / FACES_FILE, make_faces_table(faces))
     arrays = {file.stem: _facts(file) for file in sorted(partial.glob("*.npy"))}
     write_csv(partial / MANIFEST_FILE, what.manifest)
     record = {"version": STORE_VERSION, "key": path.name.rsplit("-", 1)[1], "size": size}

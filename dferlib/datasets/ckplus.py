@@ -41,6 +41,7 @@ HELP = """CK+ is expected as
 """ + how_to_get("ckplus")
 
 FOLDER_NAMES = ("ckplus", "CK+", "ck+", "CKplus", "CKPlus", "CK")
+FACES = "box=clip"  # heads that keep their place
 CODES = {
     1: "anger",
     2: "contempt",

@@ -28,6 +28,7 @@ HELP = """CREMA-D is expected as
 """ + how_to_get("cremad")
 
 FOLDER_NAMES = ("cremad", "CREMA-D", "crema-d", "CREMAD", "CREMA-D-master")
+FACES = "box=frame"  # heads that move while they speak
 CODES = {
     "ANG": "anger",
     "DIS": "disgust",

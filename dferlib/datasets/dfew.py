@@ -45,6 +45,7 @@ HELP = """DFEW is expected as
 """ + how_to_get("dfew")
 
 FOLDER_NAMES = ("dfew", "DFEW", "DFEW-part2", "DFEW_part2")
+FACES = "box=frame smallest=0.1"  # films
 CODES = dict(enumerate(DATASETS["dfew"], start=1))
 IMAGES = ("auto", "frames", "16f", "videos")
 FPS = 25.0

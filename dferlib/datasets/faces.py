@@ -1,12 +1,13 @@
-"""Where a face is: boxes from landmarks or from Haar detections (OpenCV 4), and cutting them out.
+"""Geometry of face crops: landmarks, boxes around them, and cutting squares out of frames.
 
-Boxes are (x0, y0, x1, y1) in pixels, x to the right and y down.
+Boxes are (x0, y0, x1, y1) in pixels, x to the right and y down. A window is what is cut out: a
+square as (centre x, centre y, side, angle), turned clockwise by the angle in radians.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -15,15 +16,9 @@ from PIL import Image
 
 from dferlib.datasets.manifest import DatasetError
 
-MARGIN = 0.10  # the tight landmark box is enlarged by this to a square
 LANDMARKS = 68
-SAME_FACE = 0.3  # boxes of one face overlap at least so much (intersection over union)
-# Tried in this order on each frame: the first misses fewest faces and is the fastest.
-CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
-SMALLEST_FACE = 0.2  # of the shorter side of the frame
-# A Haar box is larger than the landmarks of its face and sits higher: centre shift and scale in box
-# sides.
-HAAR_SHIFT, HAAR_SCALE = (0.0, 0.17), 0.9
+LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # the viewer's left and right
+SUPPORT = 2  # pixels of the crop around a window that resampling looks at
 
 
 def read_landmarks(path: str | Path) -> np.ndarray:
@@ -54,95 +49,81 @@ def clip_box(landmarks: np.ndarray) -> np.ndarray:
     return np.concatenate([low, high])
 
 
-def crop(frame: np.ndarray, box: Sequence[float], size: int, margin: float = MARGIN) -> np.ndarray:
-    """Cut a box out of a frame (H, W, 3), enlarged by `margin` to a square, resized to `size`.
+def eye_centres(landmarks: np.ndarray) -> np.ndarray:
+    """Centres (T, 2, 2) of the eye on the viewer's left and on the right, of 68 landmarks."""
+    return np.stack([landmarks[:, eye].mean(axis=1) for eye in (LEFT_EYE, RIGHT_EYE)], axis=1)
 
-    Where the square reaches beyond the frame, the frame's edge is repeated.
+
+def tight_squares(landmarks: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Centre and side (T, 3) of the smallest squares, turned by `angles` (T,), around (T, 68, 2).
+
+    The square is that of the tight box as the crop shows it: measured after turning the head back.
     """
+    back = _rotations(-angles)
+    turned = np.einsum("tij,tnj->tni", back, landmarks)
+    low, high = turned.min(axis=1), turned.max(axis=1)
+    centre = np.einsum("tji,tj->ti", back, (low + high) / 2)
+    return np.concatenate([centre, (high - low).max(axis=1, keepdims=True)], axis=1)
+
+
+def _rotations(angles: np.ndarray) -> np.ndarray:
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], axis=-2)
+
+
+def crop(frame: np.ndarray, box: Sequence[float], size: int, margin: float) -> np.ndarray:
+    """Cut a box out of a frame (H, W, 3), enlarged by `margin` to a square, resized to `size`."""
     x0, y0, x1, y1 = (float(value) for value in box)
-    half = max(x1 - x0, y1 - y0) * (1 + margin) / 2
-    if not np.isfinite(half) or half < 0.5:
-        raise DatasetError(f"box {list(box)} is empty")
-    middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
-    left, top, right, bottom = middle_x - half, middle_y - half, middle_x + half, middle_y + half
-    height, width = frame.shape[:2]
-    beyond = max(-left, -top, right - width, bottom - height, 0)
-    pad = int(np.ceil(beyond))
-    if pad:
-        frame = np.pad(frame, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
-    window = (left + pad, top + pad, right + pad, bottom + pad)
-    image = Image.fromarray(frame).resize((size, size), Image.Resampling.BILINEAR, box=window)
-    return np.asarray(image)
+    side = max(x1 - x0, y1 - y0) * (1 + margin)
+    return cut(frame, ((x0 + x1) / 2, (y0 + y1) / 2, side, 0.0), size)
 
 
-def centre_square(frame: np.ndarray) -> np.ndarray:
-    """Box of the largest centred square, made so that `crop` with its margin stays in the frame."""
-    height, width = frame.shape[:2]
-    half = min(height, width) / (1 + MARGIN) / 2
-    return np.array([width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half])
+def cut(frame: np.ndarray, window: Sequence[float], size: int) -> np.ndarray:
+    """Cut a window out of a frame (H, W, 3), turned back by its angle, resized to `size`.
 
-
-def track_face(frames: Sequence[np.ndarray]) -> np.ndarray | None:
-    """Haar boxes (T, 4) of the largest and most persistent face of a clip, None if there is none.
-
-    A frame in which it was not found borrows the box of the nearest frame in which it was.
+    Where it reaches beyond the frame, the frame's edge is repeated. DatasetError if it is empty.
     """
-    return choose_face([detect_faces(frame) for frame in frames])
+    x, y, side, angle = (float(value) for value in window)
+    if not np.isfinite([x, y, side, angle]).all() or side < 1:
+        raise DatasetError(f"the window {list(window)} is empty")
+    if angle == 0:
+        return _cut_level(frame, x, y, side, size)
+    # An upright square around the turned one is shrunk first: turning alone would leave out pixels.
+    spread = size * (abs(math.cos(angle)) + abs(math.sin(angle)))
+    large = math.ceil(spread) + 2 * SUPPORT
+    level = _cut_level(frame, x, y, side * large / size, large)
+    cos, sin = math.cos(angle), math.sin(angle)
+    turn = np.array([[cos, -sin], [sin, cos]])
+    shift = np.full(2, (large - 1) / 2) - turn @ np.full(2, (size - 1) / 2)
+    matrix = np.concatenate([turn, shift[:, None]], axis=1)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(level, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def detect_faces(frame: np.ndarray) -> np.ndarray:
-    """Boxes (n, 4) of the faces that the Haar cascade finds in an RGB frame."""
-    grey = cv2.equalizeHist(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
-    smallest = max(24, int(SMALLEST_FACE * min(grey.shape)))
-    for name in CASCADES:
-        found = _cascade(name).detectMultiScale(
-            grey, scaleFactor=1.1, minNeighbors=4, minSize=(smallest, smallest)
-        )
-        if len(found):
-            break
-    boxes = np.asarray(found, dtype=np.float64).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+def _cut_level(frame: np.ndarray, x: float, y: float, side: float, size: int) -> np.ndarray:
+    height, width = frame.shape[:2]
+    half, reach = side / 2, SUPPORT * max(1.0, side / size) + 1
+    # only the part that is needed, with the frame's edge repeated where it reaches beyond
+    left, right = math.floor(x - half - reach), math.ceil(x + half + reach)
+    top, bottom = math.floor(y - half - reach), math.ceil(y + half + reach)
+    if left < 0 or top < 0 or right > width or bottom > height:
+        columns = np.arange(left, right).clip(0, width - 1)
+        part = frame[np.arange(top, bottom).clip(0, height - 1)[:, None], columns]
+    else:
+        part = frame[top:bottom, left:right]
+    window = (x - half - left, y - half - top, x + half - left, y + half - top)
+    image = Image.fromarray(np.ascontiguousarray(part))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=window))
 
 
-@cache
-def _cascade(name: str) -> cv2.CascadeClassifier:
-    cv2.setNumThreads(1)  # the store is built by one process per core
-    if not hasattr(cv2, "CascadeClassifier") or not hasattr(cv2, "data"):
-        raise DatasetError(
-            f"OpenCV {cv2.__version__} has no Haar cascades; install 'opencv-python-headless<5'"
-        )
-    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / name))
+def share_outside(windows: np.ndarray, width: int, height: int) -> float:
+    """Share of the windows (T, 4) that lies beyond the frame, their angles left aside."""
+    half = windows[:, 2:3] / 2
+    low = (windows[:, :2] - half).clip(0, (width, height))
+    high = (windows[:, :2] + half).clip(0, (width, height))
+    return float(1 - (np.prod(high - low, axis=1) / windows[:, 2] ** 2).mean())
 
 
-def choose_face(found: Sequence[np.ndarray]) -> np.ndarray | None:
-    """Choose one face from the boxes (n, 4) found in each frame; see `track_face`."""
-    boxes = np.concatenate([np.reshape(part, (-1, 4)) for part in found])
-    if not len(boxes):
-        return None
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    seen = sum((_overlap(boxes, part) >= SAME_FACE).any(axis=1) for part in found if len(part))
-    reference = boxes[[np.argmax(seen * area)]]
-    chosen = {}
-    for index, part in enumerate(found):
-        overlap = _overlap(reference, part)[0] if len(part) else np.zeros(1)
-        if overlap.max() >= SAME_FACE:
-            chosen[index] = part[overlap.argmax()]
-    places = np.array(list(chosen))
-    nearest = np.abs(np.arange(len(found))[:, None] - places).argmin(axis=1)
-    return np.stack([chosen[places[index]] for index in nearest])
-
-
-def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of every box (n, 4) with every other (m, 4), as (n, m)."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    common = np.prod((high - low).clip(0), axis=2)
-    areas = [np.prod(part[:, 2:] - part[:, :2], axis=1) for part in (boxes, others)]
-    return common / (areas[0][:, None] + areas[1][None] - common)
-
-
-def haar_to_landmark_box(box: np.ndarray) -> np.ndarray:
-    """Landmarks' box in a Haar box, so that both ways of cropping show the same of a face."""
-    side = box[2] - box[0]
-    centre = (box[:2] + box[2:]) / 2 + np.array(HAAR_SHIFT) * side
-    return np.concatenate([centre - HAAR_SCALE * side / 2, centre + HAAR_SCALE * side / 2])
+def centre_square(width: int, height: int) -> np.ndarray:
+    """Window of the largest centred square of a frame."""
+    return np.array([width / 2, height / 2, min(width, height), 0.0])

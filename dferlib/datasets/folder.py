@@ -48,6 +48,7 @@ HELP = """A folder of clips is expected as
 or with a table <root>/labels.csv, which has the columns path, label and, if known, subject."""
 
 FOLDER_NAMES = ()
+FACES = "box=frame"  # nothing is known about them
 TABLE = "labels.csv"
 FPS = 25.0
 FRAME = r"(?:.*\D)?(\d+)\.(?:jpe?g|png|bmp|tiff?|webp)"

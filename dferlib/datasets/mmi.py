@@ -46,6 +46,7 @@ Of all sessions, those with an emotion label and a frontal view are of use.
 """ + how_to_get("mmi")
 
 FOLDER_NAMES = ("mmi", "MMI", "mmi-facial-expression-database")
+FACES = "box=clip"  # heads that keep their place
 CODES = {str(code): name for code, name in enumerate(DATASETS["mmi"], start=1)}
 SESSION = r"\d+"
 VIDEO = re.compile(r"((S\d+)-\d+)\.avi", re.I)

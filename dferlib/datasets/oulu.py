@@ -45,6 +45,7 @@ also nested, as in <root>/B_OriginalImg/B_OriginalImg/OriginalImg/VL/Strong/...
 """ + how_to_get("oulu")
 
 FOLDER_NAMES = ("oulu", "Oulu", "Oulu_CASIA_NIR_VIS", "Oulu-CASIA", "Oulu_CASIA", "oulu-casia")
+FACES = "box=clip"  # heads that keep their place
 CAMERAS, LIGHTS = ("NI", "VL"), ("Dark", "Strong", "Weak")
 IMAGES = ("original", "preprocessed")
 FPS = 25.0

@@ -33,6 +33,7 @@ from the archives Video_Speech_Actor_01.zip to _24.zip.
 """ + how_to_get("ravdess")
 
 FOLDER_NAMES = ("ravdess", "RAVDESS", "Ravdess")
+FACES = "box=frame"  # heads that move while they speak
 CODES = dict(enumerate(DATASETS["ravdess"], start=1))
 CHANNELS = {"speech": "01", "song": "02"}
 WITH_SOUND, VIDEO_ONLY = "01", "02"

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from dferlib.datasets import reading
+from dferlib.datasets.face_options import OWNER, FaceOptions, parse_faces
 from dferlib.datasets.manifest import (
     DATASETS,
     PRETRAINING,
@@ -35,8 +36,17 @@ from dferlib.runs import digest
 READERS = tuple(DATASETS)  # datasets whose files this version reads, one module each
 MIN_SUBJECTS = 10  # a fraction of a real dataset keeps at least so many, for ten folds
 
-Produced = tuple[np.ndarray, dict[str, np.ndarray], dict[str, str]]  # frames, truth, notes by clip
-Make = Callable[[int], Produced]  # takes the size of the crops
+
+class Produced(NamedTuple):
+    """Frames of some clips, truth aligned with them, notes by clip, records of faces found."""
+
+    frames: np.ndarray
+    truth: dict[str, np.ndarray]
+    notes: dict[str, str]
+    faces: Sequence[Mapping[str, Any]] = ()
+
+
+Make = Callable[[int], tuple]  # takes the size of the crops, gives what `Produced` has
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +73,7 @@ def find_source(
     fraction: float = 1.0,
     difficulty: Any = None,
     options: Mapping[str, Any] | None = None,
+    faces: str = "",
 ) -> Source:
     """Find where a dataset's clips come from; see `open_store` for the arguments.
 
@@ -76,11 +87,12 @@ def find_source(
         raise DatasetError(f"fraction is {fraction!r}, allowed are numbers above 0 and up to 1")
     options = dict(options or {})
     _check_options(dataset, source, options)
+    parse_faces(faces)
     if source == "synthetic" or (source == "auto" and dataset not in READERS):
         _check_standin(dataset)
         return synthetic_source(dataset, fraction, difficulty)
     try:
-        return real_source(scan_dataset(dataset, data_root, options), fraction, options)
+        return real_source(scan_dataset(dataset, data_root, options), fraction, options, faces)
     except MissingDatasetError as error:
         if source == "real" or dataset in WITHOUT_STANDIN:
             raise
@@ -157,12 +169,14 @@ def _check_options(dataset: str, source: str, options: Mapping[str, Any]) -> Non
         )
 
 
-def real_source(scan: Scan, fraction: float, options: Mapping[str, Any]) -> Source:
+def real_source(scan: Scan, fraction: float, options: Mapping[str, Any], faces: str = "") -> Source:
     """Source of a dataset that was found on disk.
 
-    A fraction keeps subjects that are spread evenly over the sorted ids.
+    A fraction keeps subjects that are spread evenly over the sorted ids. `faces` are options over
+    the reader's own, see `face_options`.
     """
     clips = _take_fraction(scan.refuse_errors().clips, fraction)
+    chosen = parse_faces(faces, load_reader(scan.dataset).FACES)
     rows = [clip.row() for clip in clips]
     manifest = make_manifest(rows, scan.dataset, "real")
     classes = scan.classes or DATASETS[scan.dataset]
@@ -172,10 +186,16 @@ def real_source(scan: Scan, fraction: float, options: Mapping[str, Any]) -> Sour
         "real",
         check_manifest(manifest, classes),
         classes,
-        f"crop-{reading.CROP_VERSION}",
+        f"crop-{reading.CROP_VERSION} {_describe_faces(clips, chosen)}",
         {**inputs, "options": dict(options), "manifest": manifest_digest(manifest)},
-        lambda rows: partial(reading.read_clips, tuple(clips[row] for row in rows)),
+        lambda rows: partial(reading.read_clips, tuple(clips[row] for row in rows), chosen),
     )
+
+
+def _describe_faces(clips: Sequence[Clip], faces: FaceOptions) -> str:
+    """What of the options decides the pixels: nothing does where the owner cropped all clips."""
+    read = [clip for clip in clips if clip.frames or clip.video]
+    return OWNER if all(clip.cropped for clip in read) else str(faces)
 
 
 def _take_fraction(clips: Sequence[Clip], fraction: float) -> tuple[Clip, ...]:

@@ -5,6 +5,7 @@
         frames.npy      uint8 (total frames, size, size, 3), RGB; a clip's rows start at its offset
         aus.npy ...     truth of procedural faces, aligned with the frames
         store.json      shapes, SHA-256 of the arrays, what went in, notes on single clips
+        faces.csv       how the face of each clip of a real dataset was found
         build.json      seconds that the build took
 
 The key is a hash of everything that went in, so that a store is built once and never again while
@@ -35,6 +36,7 @@ from dferlib.datasets.building import (
     TIMING_FILE,
     build_store,
 )
+from dferlib.datasets.face_report import FACES_FILE, make_faces_table, read_faces_table
 from dferlib.datasets.manifest import DatasetError, StoreError, manifest_digest, read_manifest
 from dferlib.datasets.sources import Source, find_source
 from dferlib.runs import digest
@@ -49,7 +51,7 @@ class FrameStore:
     `frames` is a read-only memory map, uint8 (total frames, size, size, 3), RGB. `truth` holds, for
     procedural faces, arrays aligned with it: "aus" (N, A, 2), "landmarks" (N, 68, 2) in pixels,
     "mask" (N, 16, 16) of what moved; it is empty for real data. `classes` is the class order;
-    `notes` maps a clip_id to what was odd about it.
+    `notes` maps a clip_id to what was odd about it; `faces` is what `face_report` reads.
     """
 
     manifest: pd.DataFrame
@@ -64,6 +66,7 @@ class FrameStore:
     truth: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    faces: pd.DataFrame = field(default_factory=lambda: make_faces_table(()))
 
     def manifest_hash(self) -> str:
         """Hash of what a run sees of the data: clips, class order, crop size, pixel version.
@@ -99,6 +102,7 @@ def open_store(
     workers: int | None = None,
     progress: bool = True,
     verify: bool = False,
+    faces: str = "",
     **options: Any,
 ) -> FrameStore:
     """Open the frame store of a dataset, building it if it is not there yet.
@@ -107,7 +111,9 @@ def open_store(
     or "auto" (real if the data are there, else synthetic). `size` is the side of the crops in
     pixels, `fraction` the share of subjects, `difficulty` the stand-in's `Difficulty`, `workers`
     the number of processes that build (default: all cores), `verify` recomputes the checksums.
-    `options` go to the dataset's reader, for example `camera="NI"` for "oulu". Two processes that
+    `faces` says how faces are found and cut out of real frames, where the dataset's own way is not
+    wanted: "align=first margin=0.25"; see `dferlib.datasets.face_options`. `options` go to the
+    dataset's reader, for example `camera="NI"` for "oulu". Two processes that
     open the same store build it once. DatasetError for bad input, StoreError for bad storage.
     """
     low, high = SIZES
@@ -115,7 +121,7 @@ def open_store(
         raise DatasetError(
             f"size is {size!r}; a crop's side is a whole number from {low} to {high}"
         )
-    what = find_source(dataset, source, data_root, fraction, difficulty, options)
+    what = find_source(dataset, source, data_root, fraction, difficulty, options, faces)
     folder = Path(cache_dir).expanduser() if cache_dir else cache_folder()
     path = folder.absolute() / "stores" / store_name(what, size)
     if path.is_dir():
@@ -176,6 +182,7 @@ def load_store(path: str | Path, *, verify: bool = False) -> FrameStore:
         rest = {name: record[name] for name in names}
         timing = path / TIMING_FILE
         rest["seconds"] = json.loads(timing.read_text())["seconds"] if timing.is_file() else 0.0
+        rest["faces"] = read_faces_table(path / FACES_FILE)
         classes = tuple(record["classes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(

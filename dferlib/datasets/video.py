@@ -1,12 +1,13 @@
 """Decoding videos to RGB frames with PyAV, with errors that name the file.
 
 PyAV is the extra `video` of this package; nothing else needs it. How many frames a clip has is
-taken from the file's header, or by counting packets where the header does not say, and neither
-decodes a picture. What was decoded is compared with it.
+taken from the file's header, or by counting packets where the header does not say or counts frames
+that are not shown, and neither decodes a picture. What was decoded is compared with it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -56,9 +57,11 @@ def is_lfs_stub(path: str | Path) -> bool:
 def probe(path: str | Path) -> VideoFacts:
     """Number of frames and rate of a video; DatasetError naming the file if it is none."""
     with _open(path) as (container, stream):
-        count = stream.frames
-        if count < 1:
-            count = sum(1 for packet in container.demux(stream) if packet.size)
+        packets = (packet for packet in container.demux(stream) if packet.size)
+        first, count = next(packets, None), stream.frames
+        # an edit list of an mp4 hides frames that the header counts, at the beginning above all
+        if first and (count < 1 or first.is_discard):
+            count = sum(not packet.is_discard for packet in itertools.chain([first], packets))
         if count < 1:
             raise DatasetError(f"video {path} has no frames")
         rate = float(stream.average_rate or stream.guessed_rate or 0)

@@ -118,6 +118,7 @@ class Protocol:
     num_frames: int
     sampler: str
     store_size: int
+    faces: str = ""  # how faces are cut out of real frames; see datasets/face_options.py
     input_size: int
     peak: Literal["annotated", "last", "middle"] = "last"  # which frame is the apex
     flip: bool
@@ -252,9 +253,10 @@ class Protocol:
         """Return the settings that define a trained model.
 
         Which folds are run, the name of the preset and the rule that picks an epoch afterwards are
-        left out: the same training has the same key whoever asked for it.
+        left out: the same training has the same key whoever asked for it. So is how faces are cut
+        out: the store's manifest hash says it, and only where there was something to cut.
         """
-        left_out = ("folds", "preset", "select")
+        left_out = ("folds", "preset", "select", "faces")
         return {k: v for k, v in dataclasses.asdict(self).items() if k not in left_out}
 
     def _explain(self, error: ValidationError, changes: Mapping[str, Any]) -> str:
