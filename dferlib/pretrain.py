@@ -9,7 +9,6 @@ input size and face version and copied into every variant; classifiers always st
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import time
@@ -17,11 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from filelock import FileLock
-from safetensors.torch import load_file
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -31,10 +28,20 @@ from dferlib.datasets.standins import plan_standin
 from dferlib.datasets.store import FrameStore, cache_folder
 from dferlib.evaluate import autocast, choose_precision, memory_format
 from dferlib.models import create_model, list_options
-from dferlib.runs import digest, write_atomic, write_json
+from dferlib.runs import digest
 from dferlib.train import check_loss
-
-INITS = ("random", "torchvision", "synthetic")
+from dferlib.weights import (
+    INITS,
+    RUN,
+    copy_backbone,
+    file_digest,
+    load_weights,
+    rename_weights,
+    run_weights,
+    save_weights,
+    torchvision_weights,
+    user_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,6 @@ class Pretraining:
     seed: int = 0
 
 
-class WeightsError(ValueError):
-    """Initial weights cannot be had or do not fit; the message names them."""
-
-
 def pretrained_backbone(
     model: nn.Module,
     init: str,
@@ -76,15 +79,16 @@ def pretrained_backbone(
     """Fill the model's backbone from ``init`` and return where the weights come from.
 
     ``init`` is ``random`` (left as built), ``torchvision`` (weights that torchvision offers for
-    this backbone), ``synthetic`` (see the module) or the path of a .safetensors file or of a state
-    dict saved by torch, which is read with weights-only. The record holds ``init``, ``loaded``
-    (parameter tensors copied) and, for ``synthetic``, the accuracy on held-out subjects and the
-    seconds the training took. The classifier is never copied.
+    this backbone), ``synthetic`` (see the module), ``run:<paper>/<run id>`` (what an earlier run
+    ended with, from the cache), or the path of a .safetensors file or of a state dict saved by
+    torch, which is read with weights-only; it may hold the bare backbone. The record holds
+    ``init``, ``loaded`` (parameter tensors copied) and, for ``synthetic``, the accuracy on held-out
+    subjects and the seconds the training took. The classifier is never copied.
     """
     if init == "random":
         return {"init": init, "loaded": 0}
     if init == "torchvision":
-        state, record = _torchvision_weights(model), {}
+        state, record = torchvision_weights(model), {}
     elif init == "synthetic":
         path = synthetic_weights(
             model.spec["name"],
@@ -97,8 +101,11 @@ def pretrained_backbone(
             progress=progress,
         )
         state, record = load_weights(path), json.loads(path.with_suffix(".json").read_text())
+        state = rename_weights(model, state)
+    elif init.startswith(RUN):
+        state, record = load_weights(run_weights(init)), {}
     else:
-        state, record = _user_weights(Path(init).expanduser()), {}
+        state, record = user_weights(model, Path(init).expanduser()), {}
         init = init_key(init)  # the content counts, not where it lies
     loaded = copy_backbone(model, state)
     return {**record, "init": init, "loaded": loaded}
@@ -110,34 +117,10 @@ def init_key(init: str, settings: Pretraining | None = None) -> str:
         settings = settings or Pretraining()
         faces = plan_standin("pretraining", settings.fraction).fingerprint()
         return f"synthetic:{digest({'settings': vars(settings), 'faces': faces})}"
-    if init in INITS:
-        return init
+    if init in INITS or init.startswith(RUN):
+        return init  # the id of a run tells its weights
     path = Path(init).expanduser()
-    return f"path:{_sha256(path)[:12]}" if path.is_file() else f"path:{init}"
-
-
-def copy_backbone(model: nn.Module, state: dict[str, torch.Tensor]) -> int:
-    """Copy every tensor outside the classifier whose name and shape fit; returns how many.
-
-    Raises WeightsError when less than half of the backbone's tensors (attention modules aside) find
-    a partner: then the weights belong to another architecture.
-    """
-    head = {id(p) for p in model.head.parameters()}
-    own = model.state_dict(keep_vars=True)
-    fitting = {
-        name: value
-        for name, value in state.items()
-        if name in own and own[name].shape == value.shape and id(own[name]) not in head
-    }
-    wanted = [name for name, value in own.items() if id(value) not in head]
-    if 2 * len(fitting) < len(wanted):
-        raise WeightsError(
-            f"only {len(fitting)} of {len(wanted)} tensors fit {model.spec['name']} "
-            f"with {model.spec['options']}; "
-            f"the model has for example {wanted[0]!r}, the weights {next(iter(state), 'nothing')!r}"
-        )
-    model.load_state_dict(fitting, strict=False)
-    return len(fitting)
+    return f"path:{file_digest(path)[:12]}" if path.is_file() else f"path:{init}"
 
 
 def pretrained_as(name: str, options: dict) -> tuple[str, dict]:
@@ -294,57 +277,3 @@ def _accuracy(model, loader: ClipLoader, clips: np.ndarray, settings: Pretrainin
         with autocast(loader.device, settings.precision):
             hits += int((model(memory_format(clip, settings.precision)).argmax(1) == target).sum())
     return hits / max(1, len(clips))
-
-
-def save_weights(model: nn.Module, path: Path, record: dict) -> None:
-    """Write a state dict as safetensors and beside it a JSON record with its sha256, the record
-    last.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    content = safetensors.torch.save(state)
-    write_atomic(path, lambda file: file.write(content))
-    write_json(path.with_suffix(".json"), {**record, "sha256": _sha256(path)})
-
-
-def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a state dict written by ``save_weights``; raises WeightsError when its checksum does not
-    fit.
-    """
-    expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
-    if _sha256(path) != expected:
-        raise WeightsError(
-            f"{path} is damaged (its sha256 differs from the record); delete it to have it remade"
-        )
-    return load_file(path)
-
-
-def _user_weights(path: Path) -> dict[str, torch.Tensor]:
-    """A state dict the user names: .safetensors, or anything torch reads with weights-only."""
-    if not path.is_file():
-        raise WeightsError(
-            f"init {str(path)!r} is neither one of {', '.join(INITS)} nor a file; "
-            "give the path of a .safetensors or .pth"
-        )
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    state = state.get("state_dict", state)
-    return {name.removeprefix("module."): value for name, value in state.items()}
-
-
-def _torchvision_weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dict that the model's file takes from torchvision, where there is one."""
-    module = importlib.import_module(f"dferlib.models.{model.spec['name']}")
-    source = getattr(module, "torchvision_weights", None)
-    if source is None:
-        raise WeightsError(
-            f"torchvision has no weights for {model.spec['name']}; "
-            "use init random, synthetic, or a path"
-        )
-    return source(**model.spec["options"])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

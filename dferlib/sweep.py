@@ -19,13 +19,14 @@ from tqdm.auto import tqdm
 
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.folds import Split, split_fold
-from dferlib.datasets.store import FrameStore, cache_folder
+from dferlib.datasets.store import FrameStore
 from dferlib.evaluate import choose_precision, make_predictions
 from dferlib.models import create_model
-from dferlib.pretrain import init_key, load_weights, pretrained_backbone, save_weights
+from dferlib.pretrain import init_key, pretrained_backbone
 from dferlib.protocols import Protocol
 from dferlib.runs import Run, digest, load_run, provenance, run_id, save_run
 from dferlib.train import TRAINING_VERSION, Fit, fit, seed_everything
+from dferlib.weights import RUN, load_weights, run_weights, save_weights
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,9 @@ def split_of(task: Task, store: FrameStore) -> Split:
     )
 
 
-def with_init(task: Task, init: str) -> Task:
+def with_init(task: Task, init: str, label: str = "") -> Task:
     """The same training from other initial weights, under a variant name that says so."""
-    return with_settings(task, f"init {init}", init=init)
+    return with_settings(task, f"init {label or init}", init=init)
 
 
 def with_settings(task: Task, label: str, **changes) -> Task:
@@ -142,7 +143,7 @@ def make_loader(task: Task, store: FrameStore, device: str | torch.device) -> Cl
 
 def weights_path(slug: str, run: str) -> Path:
     """Where the last epoch's weights of a run lie in the cache."""
-    return cache_folder() / "runs" / slug / f"{run}.safetensors"
+    return run_weights(f"{RUN}{slug}/{run}")
 
 
 def run_task(
@@ -253,14 +254,21 @@ def trained_model(
 
     Where its weights are no longer in the cache it is trained again; its stored run stays.
     """
+    model = build_model(task, len(store.classes))
+    model.load_state_dict(load_weights(run_weights(run_init(task, store, device=device))))
+    return model.to(device).eval()
+
+
+def run_init(task: Task, store: FrameStore, *, device="cpu") -> str:
+    """The ``init`` that starts another training from what this task ended with.
+
+    Its weights are in the cache afterwards: where they are not yet, the task is trained first.
+    """
     name = task_id(task, store, behaviour_fingerprint(task, len(store.classes)))
-    path = weights_path(task.protocol.slug, name)
-    if not path.with_suffix(".json").is_file():
+    if not weights_path(task.protocol.slug, name).with_suffix(".json").is_file():
         _train(task, store, name, device)
         _checkpoint(task, name).unlink(missing_ok=True)
-    model = build_model(task, len(store.classes))
-    model.load_state_dict(load_weights(path))
-    return model.to(device).eval()
+    return f"{RUN}{task.protocol.slug}/{name}"
 
 
 def peak_memory_mb(device: str | torch.device = "cpu") -> int:

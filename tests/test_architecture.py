@@ -19,7 +19,7 @@ ROWS = (
     {"synthface"},
     {"datasets"},
     {"models", "losses"},
-    {"evaluate"},
+    {"evaluate", "weights"},
     {"train"},
     {"pretrain"},
     {"explain", "cost"},

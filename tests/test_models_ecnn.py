@@ -15,7 +15,8 @@ from dferlib.models import create_model
 from dferlib.models._improved_vgg import ImprovedVGG16
 from dferlib.models._recurrent import StackedLSTM
 from dferlib.models.ecnn_fsa import FrameAttention, ScoreFusion
-from dferlib.pretrain import copy_backbone, pretrained_as
+from dferlib.pretrain import pretrained_as
+from dferlib.weights import copy_backbone
 
 NETWORKS = [
     ("ecnn_fsa", {}),

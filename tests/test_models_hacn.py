@@ -13,7 +13,7 @@ from dferlib.cost import count_cost
 from dferlib.models import create_model
 from dferlib.models._frames import encode_frames
 from dferlib.models.hacn import ATTENTION, MODES, TEMPORAL, shares, torchvision_weights
-from dferlib.pretrain import copy_backbone
+from dferlib.weights import copy_backbone
 
 READINGS = [("none", "per_frame"), ("self", "per_frame"), *(("hybrid", mode) for mode in MODES)]
 WAYS = [(*reading, temporal) for reading in READINGS for temporal in TEMPORAL]

@@ -20,7 +20,7 @@ from dferlib.models.i3d import Same
 from dferlib.models.p3d import Pseudo3D
 from dferlib.models.resnet3d_18 import ZeroFilled
 from dferlib.models.stt import ATTENTION, Attention, Block, Transformer
-from dferlib.pretrain import copy_backbone
+from dferlib.weights import copy_backbone
 
 RECURRENT = ("vgg11_lstm", "resnet18_lstm", "resnet18_gru")
 FREE_LENGTH = (*RECURRENT, "former_dfer", "stt")

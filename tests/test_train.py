@@ -14,14 +14,7 @@ from dferlib.datasets.store import cache_folder
 from dferlib.evaluate import make_predictions, predict
 from dferlib.losses import create_loss
 from dferlib.models import create_model
-from dferlib.pretrain import (
-    Pretraining,
-    WeightsError,
-    copy_backbone,
-    load_weights,
-    pretrained_backbone,
-    save_weights,
-)
+from dferlib.pretrain import Pretraining, pretrained_backbone
 from dferlib.protocols import load_protocol
 from dferlib.train import (
     Fit,
@@ -32,6 +25,7 @@ from dferlib.train import (
     read_checkpoint,
     seed_everything,
 )
+from dferlib.weights import WeightsError, copy_backbone, load_weights, save_weights
 
 
 @pytest.fixture(scope="module")

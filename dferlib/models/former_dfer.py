@@ -31,6 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dferlib.models._attention import attend
 from dferlib.models._build import scaler
 from dferlib.models._frames import (
     encode_frames,
@@ -41,7 +42,8 @@ from dferlib.models._frames import (
 )
 from dferlib.models._resnet import ResNet18, imagenet_resnet18
 
-PRETRAIN_OPTIONS = {"spatial_layers": 0, "temporal_layers": 0}  # only ResNet-18 is carried over
+PRETRAIN_AS = "resnet18_lstm"  # only ResNet-18 is carried over
+PRETRAIN_NAMES = {"backbone.maps.": "backbone.resnet."}
 
 
 def build(
@@ -91,7 +93,7 @@ class Layer(nn.Module):
             weights = scores.softmax(-1)
             read = weights @ v
         else:
-            read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            read = attend(q, k, v, mask)
         x = x + self.project(read.transpose(1, 2).flatten(2))
         return x + self.feed_forward(x), weights
 

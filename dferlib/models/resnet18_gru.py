@@ -21,7 +21,7 @@ from dferlib.models._build import scaler
 from dferlib.models._recurrent import FramesThenRecurrent, pooled_recurrent
 from dferlib.models._resnet import ResNet18, imagenet_resnet18
 
-PRETRAIN_OPTIONS = {"layers": 0}  # only the backbone is carried over, as from a face network
+PRETRAIN_AS = "resnet18_lstm"  # of which only the backbone is carried over
 
 
 def build(

@@ -34,7 +34,7 @@ What the paper leaves open, and what is done here:
   with 4).
 - Tokens and positions start from a truncated normal of 0.02.
 - The first row of Table 1 replaces the transformer by "a simple LSTM": attention="lstm", one layer
-  of d on the pooled features. "none" averages them, and is what is pre-trained.
+  of d on the pooled features. "none" averages them.
 - Shorter clips use the first temporal positions, padded frames are masked, and spatial positions
   are resized for frames of another size.
 """
@@ -47,6 +47,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dferlib.models._attention import attend
 from dferlib.models._build import scaler
 from dferlib.models._frames import (
     encode_frames,
@@ -60,16 +61,8 @@ from dferlib.models._resnet import ResNet18, imagenet_resnet18
 
 ATTENTION = ("none", "lstm", "spatial", "temporal", "spatial+temporal")
 READOUTS = ("class-mean", "class-first", "frames-mean")
-PRETRAIN_OPTIONS = {  # §4.2: only ResNet-18 is carried over; the rest at one value, for one cache
-    "attention": "none",
-    "layers": 4,
-    "heads": 8,
-    "dim": 512,
-    "mlp_ratio": 2,
-    "readout": "class-mean",
-    "class_frame": True,
-    "num_frames": 16,
-}
+PRETRAIN_AS = "resnet18_lstm"  # §4.2: only ResNet-18 is carried over, and pre-trained once
+PRETRAIN_NAMES = {"backbone.maps.": "backbone."}
 
 Maps = dict[str, Tensor]
 
@@ -138,7 +131,7 @@ class Attention(nn.Module):
             weights = scores.softmax(-1)  # Eq. 6, 9
             read = weights @ v  # Eq. 7, 10
         else:
-            read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            read = attend(q, k, v, mask)
         return self.project(read.transpose(1, 2).flatten(2)), weights  # Eq. 8, 11
 
 
