@@ -68,9 +68,11 @@ def run_weights(init: str) -> Path:
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a state dict written by ``save_weights``; raises WeightsError when its checksum does not
-    fit.
+    """Read a state dict written by ``save_weights``; raises WeightsError when there is none, or its
+    checksum does not fit.
     """
+    if not path.with_suffix(".json").is_file():
+        raise WeightsError(f"there are no weights at {path}; run what leaves them there again")
     expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
     if file_digest(path) != expected:
         raise WeightsError(

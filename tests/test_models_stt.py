@@ -16,11 +16,13 @@ from dferlib.cost import count_cost
 from dferlib.models import create_model
 from dferlib.models._frames import encode_frames, positions_on_grid, real_frames
 from dferlib.models._recurrent import FramesThenRecurrent
+from dferlib.models._resnet import ResNet18
 from dferlib.models.i3d import Same
 from dferlib.models.p3d import Pseudo3D
 from dferlib.models.resnet3d_18 import ZeroFilled
 from dferlib.models.stt import ATTENTION, Attention, Block, Transformer
-from dferlib.weights import copy_backbone
+from dferlib.pretrain import init_key, pretrained_as, pretrained_backbone
+from dferlib.weights import WeightsError, copy_backbone, rename_weights, save_weights
 
 RECURRENT = ("vgg11_lstm", "resnet18_lstm", "resnet18_gru")
 FREE_LENGTH = (*RECURRENT, "former_dfer", "stt")
@@ -34,6 +36,15 @@ def small(name: str, **options) -> nn.Module:
 
 def random(*shape: int, seed: int = 0, dtype=torch.float32) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+POOLED = {  # networks with ResNet-18, and the options that leave the mean of its vectors
+    "resnet18_lstm": {"layers": 0},
+    "resnet18_gru": {"layers": 0},
+    "stt": {"attention": "none"},
+    "former_dfer": {"spatial_layers": 0, "temporal_layers": 0},
+}
+TRUNK = ("resnet18_lstm", 8)  # the model that is pre-trained, and its classes
 
 
 def stt(attention: str = "spatial+temporal", **options) -> nn.Module:
@@ -145,11 +156,9 @@ def test_video_networks_equal_torchvisions(name, weights):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["resnet18_lstm", "resnet18_gru", "stt", "former_dfer"])
+@pytest.mark.parametrize("name", POOLED)
 def test_resnet_backbones_equal_torchvisions(name, weights):
-    from importlib import import_module
-
-    options = import_module(f"dferlib.models.{name}").PRETRAIN_OPTIONS
+    options = POOLED[name]
     model, clip = load(name, **options), random(1, 3, 3, 64, 64)
     theirs: ResNet = weights["model"]
     theirs.fc = nn.Identity()
@@ -323,20 +332,45 @@ def test_the_grid_at_the_papers_size(stage, side):
     assert model.transformer.space.shape == (1, side * side, 512)
 
 
-@pytest.mark.parametrize("attention", ATTENTION)
-def test_pretraining_is_shared_and_carries_the_resnet_only(attention):
-    from dferlib.models.stt import PRETRAIN_OPTIONS
+@pytest.mark.parametrize("name", POOLED)
+def test_pretraining_is_shared_and_carries_the_resnet_only(name):
+    trunk = create_model(*TRUNK, width=0.25, layers=0)
+    shallow = {"stage": "layer3"} if name == "stt" else {}
+    for extra in ({}, shallow):
+        model = create_model(name, 7, width=0.25, **extra)
+        assert pretrained_as(name, model.spec["options"]) == (TRUNK[0], trunk.spec["options"])
+        before = {k: v.clone() for k, v in model.state_dict().items()}
+        state = {k: v + 1 for k, v in trunk.state_dict().items()}
+        loaded = copy_backbone(model, rename_weights(model, state))
+        changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+        resnet = ResNet18(0.25, extra.get("stage", "layer4")).state_dict()
+        assert len(changed) == loaded == len(resnet)
+        assert all(any(k.endswith(name) for name in resnet) for k in changed)
 
-    model = stt(attention)
-    shared = stt().spec["options"] | PRETRAIN_OPTIONS
-    assert model.spec["options"] | PRETRAIN_OPTIONS == shared  # one cache entry
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    source = {k: v + 1 for k, v in create_model("stt", 8, **shared).state_dict().items()}
-    model.load_state_dict(
-        {k: v for k, v in source.items() if k in before and not k.startswith("head.")}, strict=False
-    )
-    changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
-    assert changed == {k for k in before if k.startswith("backbone.")}
+
+def test_a_bare_backbone_finds_its_place(tmp_path):
+    resnet = ResNet18(0.25)
+    path = tmp_path / "faces.pth"
+    named = {f"module.{name}": value for name, value in resnet.state_dict().items()}
+    torch.save({"state_dict": named | {"module.fc.weight": torch.zeros(9, 128)}}, path)
+    for name in POOLED:
+        model = create_model(name, 7, width=0.25)
+        assert pretrained_backbone(model, str(path))["loaded"] == len(resnet.state_dict())
+        kept = [value for key, value in model.state_dict().items() if key.endswith("conv1.weight")]
+        assert torch.equal(kept[0], resnet.state_dict()["conv1.weight"])
+
+
+def test_the_end_of_one_run_is_the_start_of_another(tmp_path, monkeypatch):
+    monkeypatch.setenv("DFER_CACHE", str(tmp_path))
+    model, target = (stt("spatial+temporal") for _ in range(2))
+    head = target.head.weight.clone()
+    save_weights(model, tmp_path / "runs" / "stt" / "x.safetensors", {"run_id": "x"})
+    record = pretrained_backbone(target, "run:stt/x")
+    assert record["init"] == init_key("run:stt/x") == "run:stt/x"
+    assert torch.equal(target.transformer.space, model.transformer.space)
+    assert torch.equal(target.head.weight, head)
+    with pytest.raises(WeightsError, match="no weights at"):
+        pretrained_backbone(target, "run:stt/y")
 
 
 # --------------------------------------------------------------------------------- recorded maps

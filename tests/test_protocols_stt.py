@@ -122,7 +122,7 @@ def test_afews_own_settings_are_the_papers_and_not_deviations():
     longer = {d.name: d for d in afew.override(epochs=100).deviations()}
     assert longer["epochs"] == ("epochs", 20, 100, "set by the caller")
     quick = {d.name: d for d in PAPER.resolve("quick", "afew", "stt").deviations()}
-    assert quick["epochs"][1:3] == (20, 8)
+    assert quick["epochs"][1:3] == (20, 6)
     assert "num_folds" not in quick
 
 
