@@ -134,5 +134,6 @@ def _place(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.
 
 
 def file_digest(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
