@@ -22,7 +22,7 @@ ROWS = (
     {"evaluate", "weights"},
     {"train"},
     {"pretrain"},
-    {"explain", "cost"},
+    {"explain", "cost", "locate"},
     {"sweep"},
 )
 LEAVES = set().union(*ROWS[:3])

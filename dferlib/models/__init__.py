@@ -10,6 +10,8 @@ A model file defines `build(num_classes, *, option=default, ...)` and returns an
 - `spec`, its name and options, set by `create_model`;
 - `record_attention` (bool) and `attention` (dict of name -> tensor), the maps of the last forward.
 
+`INPUT` is the clip (3, T, H, W) that the model's paper gives it, for tables of costs.
+
 The module may also say how weights get in: `PRETRAIN_OPTIONS`, the options changed for pre-training
 (no attention, say), or `PRETRAIN_AS`, the name of a model with the same backbone, which is
 pre-trained in its place; and `torchvision_weights(**options) -> state dict`.
@@ -42,6 +44,11 @@ def list_options(name: str) -> dict[str, Any]:
     """Return the options that `create_model(name, ...)` takes, with their defaults."""
     parameters = inspect.signature(_load(name).build).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def paper_input(name: str) -> tuple[int, int, int, int]:
+    """Return the clip (3, T, H, W) that a model's paper gives it."""
+    return _load(name).INPUT
 
 
 def create_model(name: str, num_classes: int, **options: Any) -> nn.Module:

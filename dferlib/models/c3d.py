@@ -30,6 +30,8 @@ from torch import Tensor, nn
 from dferlib.models._build import initialise, scaler
 from dferlib.models._frames import check_clip, refuse_lengths
 
+INPUT = (3, 16, 112, 112)
+
 GRID = (1, 4, 4)  # what fc6 reads
 READOUTS = ("mean", "rows")
 

@@ -25,6 +25,8 @@ from dferlib.models._build import initialise, scaler
 from dferlib.models._frames import check_clip, refuse_lengths
 from dferlib.models.c3d import group, halve
 
+INPUT = (3, 35, 224, 224)  # 7 clips of 5 frames
+
 PRETRAIN_OPTIONS = {"num_clips": 1}  # short clips are one clip
 
 

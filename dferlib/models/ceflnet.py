@@ -48,6 +48,8 @@ from dferlib.models._frames import check_clip, encode_frames, frames_to_clip
 from dferlib.models._grouped_norm import NORMS, set_positions, use_positions
 from dferlib.models._resnet import Pooled, ResNet18, imagenet_resnet18
 
+INPUT = (3, 35, 224, 224)  # Table 8: 7 clips of 5 frames
+
 PARTS = ("none", "sal", "sal+lrl", "sal+lrl+eian")
 READINGS = ("release", "equations")
 PRETRAIN_AS = "resnet18_lstm"  # of which the backbone is carried over

@@ -45,6 +45,8 @@ from dferlib.models._frames import encode_frames, frames_to_clip, mean_over_fram
 from dferlib.models._improved_vgg import ImprovedVGG16
 from dferlib.models._vgg16 import imagenet_vgg16
 
+INPUT = (3, 5, 224, 224)
+
 FUSIONS = ("fsa", "mean", "scores")
 READOUTS = ("mean", "weights")
 PRETRAIN_OPTIONS = {  # only the improved VGG-16 is carried over; one value for the rest: one cache

@@ -29,6 +29,8 @@ from dferlib.models._improved_vgg import ImprovedVGG16
 from dferlib.models._recurrent import FramesThenRecurrent, StackedLSTM
 from dferlib.models._vgg16 import imagenet_vgg16
 
+INPUT = (3, 16, 224, 224)
+
 PRETRAIN_AS = "ecnn_fsa"  # the same improved VGG-16, pre-trained once
 
 

@@ -30,6 +30,8 @@ from dferlib.models._build import initialise
 from dferlib.models._frames import encode_frames, frames_to_clip, real_frames
 from dferlib.models._resnet import Pooled, ResNet18, imagenet_resnet18
 
+INPUT = (3, 3, 224, 224)  # three frames in training
+
 ATTENTION = ("self", "relation")
 EVALUATION = ("as-trained", "published")
 PRETRAIN_AS = "resnet18_lstm"  # of which the backbone is carried over

@@ -42,6 +42,8 @@ from dferlib.models._frames import (
 )
 from dferlib.models._resnet import ResNet18, imagenet_resnet18
 
+INPUT = (3, 16, 112, 112)
+
 PRETRAIN_AS = "resnet18_lstm"  # only ResNet-18 is carried over
 PRETRAIN_NAMES = {"backbone.maps.": "backbone.resnet."}
 

@@ -58,6 +58,8 @@ from dferlib.models._frames import (
 )
 from dferlib.models._resnet import ResNet50, imagenet_resnet50
 
+INPUT = (3, 5, 224, 224)
+
 ATTENTION = ("none", "self", "hybrid")
 MODES = ("per_frame", "literal", "map")
 TEMPORAL = ("gru", "mean")

@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from dferlib.models._build import initialise, scaler
 from dferlib.models._frames import check_clip, refuse_lengths
 
+INPUT = (3, 16, 224, 224)
+
 # per module: 1x1 | 1x1 then 3x3x3 | 1x1 then 3x3x3 | pool then 1x1
 MODULES = {
     "mixed_3b": (64, 96, 128, 16, 32, 32),

@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from dferlib.models._build import initialise, scaler
 from dferlib.models._frames import check_clip, refuse_lengths
 
+INPUT = (3, 16, 160, 160)
+
 BLOCKS = (3, 4, 6, 3)
 EXPANSION = 4
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+INPUT = (3, 7, 224, 224)  # as STCAM, beside which it stands
+
 CHANNELS = (32, 64, 128, 256)
 
 

@@ -21,6 +21,8 @@ from torchvision.models.video.resnet import Conv2Plus1D
 from dferlib.models._build import scaler
 from dferlib.models._video_resnet import VideoResNet18, kinetics_weights, projection
 
+INPUT = (3, 16, 112, 112)
+
 
 def build(num_classes: int, *, width: float = 1.0) -> VideoResNet18:
     """Build R(2+1)D-18; see the table at the top of this file."""

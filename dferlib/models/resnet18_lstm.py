@@ -24,6 +24,8 @@ from dferlib.models._build import scaler
 from dferlib.models._recurrent import FramesThenRecurrent, pooled_recurrent
 from dferlib.models._resnet import ResNet18, imagenet_resnet18
 
+INPUT = (3, 16, 112, 112)
+
 PRETRAIN_OPTIONS = {"layers": 0}  # only the backbone is carried over, as from a face network
 
 

@@ -30,6 +30,8 @@ from torchvision.models.video.resnet import Conv3DSimple
 from dferlib.models._build import scaler
 from dferlib.models._video_resnet import VideoResNet18, kinetics_weights, projection
 
+INPUT = (3, 16, 112, 112)
+
 DESIGNS = ("tran", "hara")
 
 

@@ -44,6 +44,8 @@ from torch import Tensor, nn
 
 from dferlib.models._nonlocal import NonLocal
 
+INPUT = (3, 7, 224, 224)
+
 ATTENTION = ("none", "3dcam", "stam", "stam+3dcam", "3dcam+stam", "nl-gaussian", "nl-embedded")
 PRETRAIN_OPTIONS = {"attention": "none"}  # §4.2: only convolution weights are carried over
 STAGES = ("stem", "inception_a", "reduction_a", "inception_b", "reduction_b", "inception_c")

@@ -59,6 +59,8 @@ from dferlib.models._frames import (
 )
 from dferlib.models._resnet import ResNet18, imagenet_resnet18
 
+INPUT = (3, 16, 112, 112)
+
 ATTENTION = ("none", "lstm", "spatial", "temporal", "spatial+temporal")
 READOUTS = ("class-mean", "class-first", "frames-mean")
 PRETRAIN_AS = "resnet18_lstm"  # §4.2: only ResNet-18 is carried over, and pre-trained once

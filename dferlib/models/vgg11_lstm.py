@@ -24,6 +24,8 @@ from torchvision.models.vgg import cfgs, make_layers
 from dferlib.models._build import initialise, refuse_scaled, scaler
 from dferlib.models._recurrent import FramesThenRecurrent, pooled_recurrent
 
+INPUT = (3, 16, 112, 112)
+
 PRETRAIN_OPTIONS = {"layers": 0}  # only the backbone is carried over
 
 

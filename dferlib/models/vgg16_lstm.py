@@ -25,6 +25,8 @@ from dferlib.models._recurrent import FramesThenRecurrent, StackedLSTM
 from dferlib.models._resnet import Pooled
 from dferlib.models._vgg16 import VGG16, imagenet_vgg16
 
+INPUT = (3, 5, 224, 224)
+
 PRETRAIN_OPTIONS = {"states": ()}  # only the convolutions are carried over
 
 
