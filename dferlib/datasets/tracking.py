@@ -126,9 +126,13 @@ def _smooth_shot(places: np.ndarray, fps: float) -> np.ndarray:
     values[:, 2] = np.log(values[:, 2])
     values[:, 3] = np.unwrap(values[:, 3])
     values = median_filter(values, size=(MEDIAN, 1), mode="nearest")
+    # continued beyond both ends as they went: a head that moves at once is not held back
+    beyond = len(places)
+    values = np.pad(values, ((beyond, beyond), (0, 0)), mode="reflect", reflect_type="odd")
     seconds = (SMOOTH_CENTRE, SMOOTH_CENTRE, SMOOTH_SIDE, SMOOTH_TURN)
     for column, width in enumerate(seconds):
         values[:, column] = gaussian_filter1d(values[:, column], width * fps, mode="nearest")
+    values = values[beyond:-beyond]
     values[:, 2] = np.exp(values[:, 2])
     return values
 
