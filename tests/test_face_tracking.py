@@ -125,6 +125,10 @@ def test_the_options_of_every_protocol_can_be_read():
                 for variant in paper.variants:
                     assert parse_faces(paper.resolve(preset, dataset, variant).faces)
         assert paper.override(faces="align=first").key() == paper.key()
+    hacn = load_protocol("hacn").resolve("paper", "oulu", "hacn").faces
+    assert parse_faces(hacn, "box=clip") == FaceOptions(box="frame", align="first")
+    wide = parse_faces(load_protocol("ecnn_fsa").faces)
+    assert (wide.align, wide.margin, wide.chosen_detector) == ("upright", 0.25, "mtcnn")
 
 
 @pytest.fixture(scope="module")

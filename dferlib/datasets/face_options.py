@@ -14,10 +14,10 @@ Written as one line, such as "box=frame align=first margin=0.25", over the defau
               m:make    function `make` of your module `m`; see `detectors`
     smallest  0.2       smallest face that is looked for, of the shorter side of the frame
 
-Of the papers, HACN aligns to the first frame (§3.1: align=first), ECNN-FSA aligns and adds 25 %
-(§3.2: align=upright margin=0.25), STCAM has the landmarks' box (§4.2), STT aligns AFEW (§4.2:
-align=upright), CEFLNet has boxes of a detector (§4.2: box=frame detector=mtcnn). Frames that the
-dataset's owner has cropped already (AFEW, DFEW, Oulu-CASIA's set C) are taken as they are.
+A dataset's own defaults are `FACES` in its reader, a paper's choice is the setting `faces` of its
+protocol: STCAM takes the landmarks' box (§4.2), HACN aligns to the first frame (§4.2), ECNN-FSA
+aligns and adds 25 % (§2.1), STT aligns AFEW (§4.2), CEFLNet takes a detector's boxes (§4.1). Frames
+that the dataset's owner has cropped already (AFEW, DFEW, Oulu-CASIA's set C) are taken as they are.
 """
 
 from __future__ import annotations

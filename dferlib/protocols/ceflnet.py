@@ -154,7 +154,7 @@ class CeflnetProtocol(Protocol):
         (
             "face crops",
             "RetinaFace",
-            "the detector of dferlib/datasets/faces.py, or the dataset's own crops",
+            "MTCNN, in every frame; or the dataset's own crops",
             "RetinaFace and its weights are not part of this project",
         ),
         (
@@ -178,6 +178,7 @@ class CeflnetProtocol(Protocol):
     num_clips: int = 7  # Table 1
     sampler: str = "windowed_clips"  # §4.1
     input_size: int = 224  # §4.1
+    faces: str = "box=frame detector=mtcnn"  # §4.1: those of a detector, not said how enlarged
     init: str = "face-resnet18"  # §3.2: a pre-trained ResNet-18
     epochs: int = 120  # Table 1
     batch_size: int = 8  # Table 1

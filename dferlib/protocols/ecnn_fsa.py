@@ -177,8 +177,9 @@ class EcnnFsaProtocol(Protocol):
         (
             "face crops",
             "dlib's box and 25 % more (§2.1)",
-            "the landmark box and 10 % more",
-            "one frame store for all papers",
+            "on real data the owner's landmarks, or MTCNN's box and eyes, and 25 % more",
+            "dlib's landmark weights are not part of this project; procedural faces are rendered "
+            "with 10 % around them",
         ),
         (
             "training part",
@@ -199,6 +200,7 @@ class EcnnFsaProtocol(Protocol):
     num_frames: int = 5  # §2.1: n
     sampler: str = "one_per_segment"  # §2.1
     store_size: int = 224  # §2.1
+    faces: str = "align=upright margin=0.25"  # §2.1
     input_size: int = 224  # §2.1
     init: str = "vggface-sfew-fer2013"  # §2.1
     batch_size: int = 48  # §2.1

@@ -176,8 +176,8 @@ class HacnProtocol(Protocol):
         (
             "face detection and alignment",
             "Haar cascade, 68 dlib landmarks, later frames warped on the first",
-            "the project's one face pipeline, see dferlib/datasets/faces.py",
-            "all papers are compared on the same crops; procedural faces need no detection",
+            "the owner's landmarks, or MTCNN's box and eyes; later frames turned as the first",
+            "dlib's landmark weights are not part of this project; procedural faces need none",
         ),
     )
     model_fields: ClassVar = ("attention", "mode", "temporal", "hidden", "dropout", "width")
@@ -185,6 +185,7 @@ class HacnProtocol(Protocol):
     num_frames: int = 5  # §3.1: k
     sampler: str = "one_per_segment"  # §3.1
     store_size: int = 224  # §4.2
+    faces: str = "align=first"  # §4.2
     input_size: int = 224  # §4.2
     epochs: int = 100  # §4.3: CK+ and Oulu-CASIA
     batch_size: int = 16  # §4.3

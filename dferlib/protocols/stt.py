@@ -202,6 +202,7 @@ class SttProtocol(Protocol):
     num_frames: int = 16  # §4.2: S = 8 segments of T = 2 frames
     sampler: str = "dynamic_sampling"  # §3.2
     input_size: int = 112  # §4.2 Data Preprocessing
+    faces: str = "align=upright"  # §4.2: AFEW; DFEW's released crops are taken as they are
     init: str = "ms-celeb-1m"  # §4.2
     epochs: int = 100  # §4.2
     batch_size: int = 32  # §4.2
