@@ -107,7 +107,11 @@ def plot_confusion_difference(
 def plot_confusion_pair(
     ours: np.ndarray, published: np.ndarray, classes: Sequence[str], *, title: str
 ) -> Figure:
-    """Three panels: our matrix, the published one, and their difference."""
+    """Three panels: our matrix, the published one, and their difference; ours alone if nothing was
+    published.
+    """
+    if np.isnan(published).all():
+        return plot_confusion(ours, classes, title=f"ours: {title}").figure
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.9))
     plot_confusion(ours, classes, title=f"ours: {title}", ax=axes[0])
     plot_confusion(published, classes, title="published (real data)", ax=axes[1])
@@ -146,9 +150,9 @@ def plot_intervals(
     """
     ax = ax or plt.subplots(figsize=(6.2, 0.42 * len(table) + 1.1))[1]
     place = np.arange(len(table))[::-1]
-    ax.scatter(
-        table["published"], place, marker="D", s=26, color=PUBLISHED, label="published (real data)"
-    )
+    if table["published"].notna().any():
+        style = {"marker": "D", "s": 26, "color": PUBLISHED, "label": "published (real data)"}
+        ax.scatter(table["published"], place, **style)
     own = table["ours"].notna().to_numpy()
     values = table.loc[own, "ours"]
     reach = np.vstack([values - table.loc[own, "ci_low"], table.loc[own, "ci_high"] - values])

@@ -6,6 +6,7 @@ only warns about a name that it does not know, so the first cell after the param
 """
 
 import ast
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from dferlib.protocols import Protocol, load_protocol
+from dferlib.protocols import OWN_CLIPS, Protocol, load_protocol
 from dferlib.protocols._protocol import unknown_name
 from dferlib.runs import results_folder
 
@@ -70,7 +71,8 @@ def check_parameters(
 ) -> Settings:
     """Check what was injected into a notebook; call it as `check_parameters(slug, globals(), ...)`.
 
-    `datasets` are the names that the notebook can run; `protocol` defaults to the one of `slug`.
+    `datasets` are the names of the paper's that the notebook can run; "folder", one's own clips, is
+    always allowed, too. `protocol` defaults to the one of `slug`.
     Raises ParameterError listing everything that is wrong at once: unknown names with the nearest
     valid one, and values of a wrong type or that are not allowed.
     """
@@ -90,8 +92,13 @@ def check_parameters(
 
 def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper: Any) -> Settings:
     problems: list[str] = []
-    dataset = _choice("dataset", values["dataset"], datasets, problems)
+    dataset = _choice("dataset", values["dataset"], (*datasets, OWN_CLIPS), problems)
     source = _choice("source", values["source"], SOURCES, problems)
+    if dataset == OWN_CLIPS and (source == "synthetic" or not _has_root(values)):
+        problems.append(
+            f"dataset {OWN_CLIPS} is your own clips and has no synthetic stand-in: name their "
+            "folder with data_root (or DFER_DATA), with source real or auto"
+        )
     preset = _choice("preset", values["preset"], ("auto", *paper.presets), problems)
     device = _device(values["device"], problems)
     variants = _variants(values["variants"], tuple(paper.variants), problems)
@@ -126,6 +133,10 @@ def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper
         device=device,
         results_dir=values["results_dir"],
     )
+
+
+def _has_root(values: dict[str, str]) -> bool:
+    return bool(values["data_root"] or os.environ.get("DFER_DATA"))
 
 
 def refusal(problems: list[str]) -> ParameterError:

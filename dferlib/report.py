@@ -16,7 +16,8 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from dferlib import metrics
-from dferlib.protocols import Protocol, Reported
+from dferlib.own_clips import classes_of, own_cells
+from dferlib.protocols import OWN_CLIPS, Protocol, Reported
 from dferlib.runs import IDENTITY, Run, load_runs, results_folder
 from dferlib.scoring import metric_name, score_metrics
 
@@ -61,6 +62,7 @@ def load_evidence(
 def command(paper: Protocol, dataset: str, variant: str = "") -> str:
     """The command that runs the paper's notebook on a dataset, or one more row of it."""
     text = f"papermill notebooks/{paper.slug}.ipynb out.ipynb -p dataset {dataset}"
+    text += " -p data_root FOLDER" if dataset == OWN_CLIPS else ""
     return f"{text} -p variants {variant}" if variant else text
 
 
@@ -79,9 +81,12 @@ def published_beside_ours(
     "F1" or "recall <class>", see ``scoring``) keeps that one alone. Cells that predictions cannot
     fill, such as parameters, are left out. Values of ours are in the unit of the published cell,
     ``uar`` is in per cent. Status is ``run``; ``published only`` for other people's methods; or
-    ``not run`` with the command. Raises ValueError for a metric that the table does not have.
+    ``not run`` with the command. One's own clips in ``evidence`` follow, with nothing published.
+    Raises ValueError for a metric that the table does not have.
     """
-    cells = [(metric_name(cell.metric), cell) for cell in paper.reported(table, dataset)]
+    printed = () if dataset and dataset not in paper.datasets else paper.reported(table, dataset)
+    cells = [*printed, *own_cells(paper, table, evidence, dataset)]
+    cells = [(metric_name(cell.metric), cell) for cell in cells]
     cells = [(name, cell) for name, cell in cells if name is not None]
     names = tuple(dict.fromkeys(name for name, _ in cells))
     if metric is not None and metric not in names:
@@ -94,7 +99,7 @@ def published_beside_ours(
             continue
         if cell.dataset in evidence and cell.dataset not in scored:
             wanted = dict.fromkeys((*names, "UAR"))
-            classes = paper.classes[cell.dataset]
+            classes = classes_of(paper, cell.dataset, evidence[cell.dataset])
             scored[cell.dataset] = score_metrics(evidence[cell.dataset], classes, wanted, select)
         variant = variant_of.get(cell.row)
         row = {"dataset": cell.dataset, "row": cell.row, "metric": name, "unit": cell.unit}
@@ -168,8 +173,9 @@ def show_wide(table: pd.DataFrame, source: str, *, intervals: bool = False) -> S
 def describe_datasets(paper: Protocol, manifests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Table 1: subjects and sequences as published and as counted in the manifests at hand."""
     rows = []
-    for dataset in paper.datasets:
-        published = {cell.metric: cell.value for cell in paper.reported(1, dataset)}
+    for dataset in dict.fromkeys((*paper.datasets, *manifests)):
+        cells = paper.reported(1, dataset) if dataset in paper.datasets else ()
+        published = {cell.metric: cell.value for cell in cells}
         row = {"dataset": dataset, **{f"{k} (published)": v for k, v in published.items()}}
         if dataset in manifests:
             clips = manifests[dataset]
@@ -219,6 +225,9 @@ def judge(
     Tested only on real data, with the full protocol, all folds, one seed and as many clips as the
     paper counts; everything else is ``not tested``, with the reason.
     """
+    if settings.dataset not in paper.datasets:
+        verdict = "not tested: the paper does not report on these clips"
+        return pd.DataFrame([{"criterion": "none", "verdict": verdict}])
     full = paper.resolve("paper", settings.dataset, variant or paper.slug)
     criterion, variant = full.criterion(), full.variant
     rows = predictions[predictions["variant"] == variant]

@@ -34,8 +34,10 @@ def update_summary(
     """Replace this paper's rows for one dataset, source and preset in results/summary.csv.
 
     Cells that a synthetic run fills keep the status ``synthetic, not a reproduction``. Returns the
-    new rows.
+    new rows; clips of one's own have none, as no paper reports on them.
     """
+    if dataset not in paper.datasets:
+        return pd.DataFrame(columns=SUMMARY_COLUMNS)
     key = dict(zip(SUMMARY_KEY, (paper.slug, dataset, source, preset), strict=True))
     cells = []
     for table in tables:

@@ -18,12 +18,13 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from dferlib.datasets.batches import ClipLoader
-from dferlib.datasets.folds import Split, split_fold
+from dferlib.datasets.folds import MIN_FOLDS, Split, fitting_folds, split_fold
+from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.store import FrameStore
 from dferlib.evaluate import choose_precision, make_predictions
 from dferlib.models import create_model
 from dferlib.pretrain import init_key, pretrained_backbone
-from dferlib.protocols import Protocol
+from dferlib.protocols import OWN_CLIPS, Protocol
 from dferlib.runs import Run, digest, load_run, provenance, run_id, save_run
 from dferlib.train import TRAINING_VERSION, Fit, fit, seed_everything
 from dferlib.weights import RUN, load_weights, run_weights, save_weights
@@ -111,6 +112,30 @@ def split_of(task: Task, store: FrameStore) -> Split:
     return split_fold(
         store.manifest, task.fold, protocol.num_folds, use_official=protocol.official_split
     )
+
+
+def fit_folds(
+    paper: Protocol, folds: tuple[int, ...], store: FrameStore
+) -> tuple[Protocol, tuple[int, ...]]:
+    """Return a protocol and the folds to run that a user's own clips can fill.
+
+    Of the papers' datasets both come back as they are. One's own clips have as many folds as the
+    paper, or one for each subject where there are fewer; of the `folds` asked for those stay that
+    exist. DatasetError for fewer than three subjects, fewer than two classes, or a fold without
+    two clips to train on.
+    """
+    if store.dataset != OWN_CLIPS:
+        return paper, folds
+    if (classes := store.manifest["label"].nunique()) < 2:
+        raise DatasetError(f"all clips are of {classes} class; a classifier needs two or more")
+    count = fitting_folds(store.manifest, max(paper.num_folds, MIN_FOLDS))
+    there = tuple(fold for fold in folds if fold <= count)
+    if not there:
+        raise DatasetError(f"folds are {folds}, but these clips fill {count} folds only")
+    for fold in there:
+        if (clips := len(split_fold(store.manifest, fold, count).train)) < 2:
+            raise DatasetError(f"{clips} clips are left to train on in fold {fold}; add clips")
+    return paper.override(num_folds=count, folds=tuple(range(1, count + 1))), there
 
 
 def with_init(task: Task, init: str, label: str = "") -> Task:

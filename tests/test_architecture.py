@@ -24,12 +24,13 @@ ROWS = (
     {"pretrain"},
     {"explain", "cost", "locate"},
     {"sweep"},
+    {"baseline"},
 )
 LEAVES = set().union(*ROWS[:3])
 # What a reader sees is made from files on disk: these import leaves and each other.
 READER = {"figures", "schematics", "scoring", "report", "summary", "widgets", "notebook"}
-READER |= {"parameters", "execution", "engine"}
-WITHOUT_TORCH = LEAVES | {"figures", "schematics", "scoring", "report", "summary"}
+READER |= {"parameters", "execution", "engine", "own_clips"}
+WITHOUT_TORCH = LEAVES | {"figures", "schematics", "scoring", "report", "summary", "own_clips"}
 NOT_FOR_MODELS = {"datasets", "protocols"}
 MAX_LINES, MAX_FUNCTION = 350, 60
 CATCH_ALL = {"utils", "util", "helpers", "helper", "common", "misc"}

@@ -127,9 +127,9 @@ def test_a_second_run_trains_nothing(tmp_path):
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize("dataset", ["oulu", "ckplus"])
-def test_a_tree_in_the_owners_layout_runs_as_real_data(dataset, tmp_path):
-    getattr(fixtures, f"write_{dataset}")(tmp_path / "data")
+@pytest.mark.parametrize(("dataset", "subjects"), [("oulu", 12), ("ckplus", 12), ("folder", 4)])
+def test_a_tree_in_the_owners_layout_runs_as_real_data(dataset, subjects, tmp_path):
+    getattr(fixtures, f"write_{dataset}")(tmp_path / "data", subjects=subjects)
     book = run(
         "stcam",
         tmp_path,
@@ -141,7 +141,9 @@ def test_a_tree_in_the_owners_layout_runs_as_real_data(dataset, tmp_path):
     text = json.dumps(book)
     assert "SYNTHETIC DATA" not in text
     assert "REAL DATA" in text
-    assert (tmp_path / "results" / "stcam" / f"{dataset}-real-smoke" / "metrics.csv").is_file()
+    for name in ("stcam", "peak_cnn"):
+        assert (tmp_path / "results" / name / f"{dataset}-real-smoke" / "metrics.csv").is_file()
+    assert "crops that look least like" in text
 
 
 @pytest.mark.notebook

@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 
 from dferlib.protocols._protocol import (
+    OWN_CLIPS,
     Criterion,
     Deviation,
     Preset,
@@ -27,6 +28,7 @@ from dferlib.protocols._protocol import (
 )
 
 __all__ = [
+    "OWN_CLIPS",
     "Criterion",
     "Deviation",
     "Preset",

@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as _pydantic_dataclass
 
+OWN_CLIPS = "folder"  # dataset of a user's own clips: no paper has it, every protocol runs on it
+
 # strict: an override keeps the type of the value that it replaces
 protocol_dataclass = _pydantic_dataclass(
     frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True)
@@ -178,6 +180,8 @@ class Protocol:
 
     def printed_on(self, dataset: str) -> tuple[str, ...]:
         """Return the variants for which the paper prints a value on a dataset."""
+        if dataset not in self.classes:
+            return ()
         cells = {(cell.table, cell.row) for cell in self.reported(dataset=dataset)}
         return tuple(k for k, v in self.variants.items() if cells & set(v.rows.items()))
 
@@ -204,11 +208,12 @@ class Protocol:
     def resolve(self, preset: str, dataset: str, variant: str) -> Self:
         """Return the protocol of one training: this paper's, made smaller by a preset.
 
-        Presets and variants are `self.presets` and `self.variants`; ValueError for others.
+        Presets and variants are `self.presets` and `self.variants`, the dataset is one of the paper
+        or `OWN_CLIPS`; ValueError for others.
         """
         for what, name, known in (
             ("preset", preset, self.presets),
-            ("dataset", dataset, self.classes),
+            ("dataset", dataset, (*self.classes, OWN_CLIPS)),
             ("variant", variant, self.variants),
         ):
             if name not in known:
