@@ -24,6 +24,7 @@ OPTIONS = {
     "images": "oulu, afew and dfew",
     "sessions": "mmi: a file with their ids",
     "channel": "ravdess: speech or song",
+    "faces": "all: how faces are found and cut out, see dferlib.datasets.face_options",
 }
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 
 from dferlib.datasets.checkreport import CheckReport
 from dferlib.datasets.diagnosis import UNKNOWN
+from dferlib.datasets.face_options import parse_faces
+from dferlib.datasets.face_report import make_faces_table
 from dferlib.datasets.folds import fitting_folds, official_folds, split_fold
 from dferlib.datasets.inspecting import Kind, crop_key_frames, inspect_files, sample_kinds
 from dferlib.datasets.likeness import face_likeness, find_twins, key_frames, thumbnails
@@ -51,25 +53,29 @@ def check(
     decode: bool = True,
     progress: bool = False,
     num_folds: int = NUM_FOLDS,
+    faces: str = "",
     **options: Any,
 ) -> CheckReport:
     """Look over a dataset's folder: counts, files, duplicates, folds and crops; see `CheckReport`.
 
     Differences from the known counts are reported, not raised: a licensed copy may be a newer or a
     partial one. `decode=False` reads no image, so files, duplicates and crops are not looked at.
-    DatasetError if the dataset is not there at all.
+    `faces` says how faces are found, as in `open_store`. DatasetError if the dataset is not there
+    at all.
     """
     scan = scan_dataset(dataset, root, options)
     facts = _facts_of_scan(scan, num_folds)
     if not decode:
         return CheckReport(**facts, kinds=_kinds_table(sample_kinds(scan)))
-    seen = inspect_files(scan, progress)
+    chosen = parse_faces(faces, load_reader(dataset).FACES)
+    seen = inspect_files(scan, chosen, progress)
     return CheckReport(
         **facts | {"errors": (*scan.errors, *seen.faults)},
         kinds=_kinds_table(seen.kinds),
         copies=seen.copies,
         shared=seen.shared,
         notes=seen.notes,
+        faces=make_faces_table(seen.records),
         read="every file was read, and three crops of each clip were looked at",
         **_look_at_crops(
             facts.get("manifest"),
@@ -77,7 +83,7 @@ def check(
             seen.thumbs,
             seen.notes,
             num_folds,
-            lambda row, place: crop_key_frames(scan.clips[row])[0][place],
+            lambda row, place: crop_key_frames(scan.clips[row], chosen).frames[place],
         ),
     )
 
@@ -116,6 +122,7 @@ def check_store(
         **facts,
         kinds=_kinds_table(sample_kinds(scan)),
         notes=store.notes,
+        faces=store.faces,
         read="every file was read when the frame store was filled"
         + share * (len(store.manifest) < len(scan.clips)),
         **crops,

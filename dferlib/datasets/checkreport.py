@@ -17,6 +17,7 @@ from PIL import Image
 from dferlib.datasets.access import ACCESS
 from dferlib.datasets.contactsheet import contact_sheet
 from dferlib.datasets.diagnosis import SHOWN, UNKNOWN, Finding, diagnose
+from dferlib.datasets.face_report import FaceReport, make_faces_table
 
 VERDICTS = {
     "stop": "NOT READY: this cannot be used as it is",
@@ -37,10 +38,10 @@ class CheckReport:
     `counts` has the columns what, expected and found; both are -1 where nothing is known: of what
     to expect, or because it could not be counted. `folds` counts the test clips of each fold: fold,
     clips, subjects and one column for each class. `kinds` counts pictures by width, height and
-    mode. `twins` are pairs of near-duplicate clips (first, second, likeness and apart: "labels",
-    "folds" or ""). `worst` has the crops that look least like a face, the worst first: clip_id,
-    likeness, note; `crops` are their pixels, uint8 (len(worst), S, S, 3). `read` says what was
-    read, in words.
+    mode. `faces` says how the face of each clip was found. `twins` are pairs of near-duplicate
+    clips (first, second, likeness and apart: "labels", "folds" or ""). `worst` has the crops that
+    look least like a face, the worst first: clip_id, likeness, note; `crops` are their pixels,
+    uint8 (len(worst), S, S, 3). `read` says what was read, in words.
     """
 
     dataset: str
@@ -61,6 +62,7 @@ class CheckReport:
     copies: tuple[tuple[str, ...], ...] = ()
     shared: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
+    faces: pd.DataFrame = field(default_factory=lambda: make_faces_table(()))
     twins: pd.DataFrame = field(default_factory=lambda: _table(*TWIN_COLUMNS))
     worst: pd.DataFrame = field(default_factory=lambda: _table("clip_id", "likeness", "note"))
     crops: np.ndarray = field(default_factory=lambda: np.empty((0, 1, 1, 3), np.uint8))
@@ -147,6 +149,8 @@ class CheckReport:
         if self.classes:
             order = ", ".join(f"{index} {name}" for index, name in enumerate(self.classes))
             yield f"class order: {order}"
+        if len(self.faces):
+            yield str(FaceReport(self.faces, len(self.manifest))).splitlines()[0]
         yield self.read
 
     def _shown_counts(self) -> pd.DataFrame:

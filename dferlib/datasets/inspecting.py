@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm.auto import tqdm
 
+from dferlib.datasets.face_options import FaceOptions
 from dferlib.datasets.faces import read_landmarks
 from dferlib.datasets.images import load_rgb, picture_of
 from dferlib.datasets.likeness import SIDE, key_frames, thumbnails
 from dferlib.datasets.manifest import DatasetError
-from dferlib.datasets.reading import read_clip
+from dferlib.datasets.reading import Crops, read_clip
 from dferlib.datasets.scan import Clip, Scan
 from dferlib.datasets.video import picture_of_video
 
@@ -38,9 +40,9 @@ class Inspection:
 
     `kinds` counts pictures by width, height and mode; `faults` are sentences on files that cannot
     be read; `rows` are the clips that could be cropped, `thumbs` the thumbnails (len(rows), 3, 16,
-    16) of their first, middle and last crop; `notes` says by clip_id what was odd about a crop;
-    `copies` are groups of clips with the same files, byte by byte, `shared` the number of images
-    that stand in several clips.
+    16) of their first, middle and last crop; `notes` says by clip_id what was odd about a crop, and
+    `records` how each face was found, see `FaceRecord`; `copies` are groups of clips with the same
+    files, byte by byte, `shared` the number of images that stand in several clips.
     """
 
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -48,6 +50,7 @@ class Inspection:
     rows: tuple[int, ...] = ()
     thumbs: np.ndarray = field(default_factory=lambda: np.empty((0, 3, SIDE, SIDE), np.float32))
     notes: dict[str, str] = field(default_factory=dict)
+    records: tuple[Mapping[str, Any], ...] = ()
     copies: tuple[tuple[str, ...], ...] = ()
     shared: int = 0
 
@@ -61,16 +64,17 @@ class _Seen:
     digests: np.ndarray
     thumbs: np.ndarray | None
     note: str
+    record: Mapping[str, Any]
 
 
-def inspect_files(scan: Scan, progress: bool = False) -> Inspection:
+def inspect_files(scan: Scan, faces: FaceOptions, progress: bool = False) -> Inspection:
     """Read every file of a scan, in several processes, and crop three frames of each clip."""
     clips = scan.clips
     jobs = [clips[at : at + CLIPS_PER_JOB] for at in range(0, len(clips), CLIPS_PER_JOB)]
     seen: list[_Seen] = []
     total = sum(clip.n_frames for clip in clips)
     with tqdm(total=total, desc="reading", unit="frame", leave=False, disable=not progress) as bar:
-        for job, results in zip(jobs, _run(jobs), strict=True):
+        for job, results in zip(jobs, _run(jobs, faces), strict=True):
             seen += results
             bar.update(sum(clip.n_frames for clip in job))
     kinds = sum((one.kinds for one in seen), Counter())
@@ -82,6 +86,7 @@ def inspect_files(scan: Scan, progress: bool = False) -> Inspection:
         rows,
         np.stack(thumbs) if thumbs else Inspection().thumbs,
         {clips[row].clip_id: seen[row].note for row in rows if seen[row].note},
+        tuple(seen[row].record for row in rows),
         *_find_copies(clips, [one.digests for one in seen]),
     )
 
@@ -94,35 +99,36 @@ def sample_kinds(scan: Scan) -> Counter[Kind]:
     return kinds
 
 
-def _run(jobs: Sequence[Sequence[Clip]]) -> Iterator[list[_Seen]]:
+def _run(jobs: Sequence[Sequence[Clip]], faces: FaceOptions) -> Iterator[list[_Seen]]:
     workers = max(1, min(cpu_count(), len(jobs) * CLIPS_PER_JOB // CLIPS_PER_WORKER))
     if workers == 1:
-        yield from map(_inspect, jobs)
+        yield from (_inspect(job, faces) for job in jobs)
         return
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=10):
         pool = Parallel(n_jobs=workers, batch_size=1, return_as="generator")
-        yield from pool(delayed(_inspect)(job) for job in jobs)
+        yield from pool(delayed(_inspect)(job, faces) for job in jobs)
 
 
-def _inspect(clips: Sequence[Clip]) -> list[_Seen]:
-    return [_look_at(clip) for clip in clips]
+def _inspect(clips: Sequence[Clip], faces: FaceOptions) -> list[_Seen]:
+    return [_look_at(clip, faces) for clip in clips]
 
 
-def _look_at(clip: Clip) -> _Seen:
+def _look_at(clip: Clip, faces: FaceOptions) -> _Seen:
     files = clip.frames or ((clip.video,) if clip.video else ())
     digests = np.array([_digest(path) for path in files], dtype=np.uint64)
     faults = [_fault(load_rgb, path) for path in clip.frames]
     faults += [_fault(read_landmarks, path) for path in clip.landmarks if path]
     faults = [fault for fault in faults if fault]
-    thumbs, note = None, ""
+    thumbs, note, record = None, "", {}
     if not faults:
         try:
-            crops, note = crop_key_frames(clip)
-            thumbs = thumbnails(crops[None])[0]
+            crops = crop_key_frames(clip, faces)
+            thumbs, note = thumbnails(crops.frames[None])[0], crops.note
+            record = crops.record.row()
         except DatasetError as error:
             faults.append(str(error))
     kinds = Counter() if faults else _kinds(clip, clip.frames)
-    return _Seen(kinds, faults, digests, thumbs, note)
+    return _Seen(kinds, faults, digests, thumbs, note, record)
 
 
 def _fault(read: Callable[[str], object], path: str) -> str:
@@ -134,18 +140,18 @@ def _fault(read: Callable[[str], object], path: str) -> str:
     return ""
 
 
-def crop_key_frames(clip: Clip) -> tuple[np.ndarray, str]:
-    """The key frames' crops uint8 (3, 64, 64, 3) of a clip, and the note on them.
+def crop_key_frames(clip: Clip, faces: FaceOptions) -> Crops:
+    """The key frames' crops uint8 (3, 64, 64, 3) of a clip, with the note and record on them.
 
     DatasetError if a file of the clip cannot be read.
     """
     if clip.video or not clip.frames:
-        crops, note = read_clip(clip, CROP_SIZE)
-        return crops[key_frames(len(crops))], note
+        crops = read_clip(clip, CROP_SIZE, faces)
+        return crops._replace(frames=crops.frames[key_frames(len(crops.frames))])
     places = key_frames(len(clip.frames))
     thin = {name: getattr(clip, name) for name in ("frames", "landmarks")}
     thin = {name: tuple(files[p] for p in places) for name, files in thin.items() if files}
-    return read_clip(replace(clip, **thin), CROP_SIZE)
+    return read_clip(replace(clip, **thin), CROP_SIZE, faces)
 
 
 def _kinds(clip: Clip, frames: Sequence[str]) -> Counter[Kind]:
