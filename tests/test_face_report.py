@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dferlib.datasets import DatasetError, StoreError, face_report, load_store
+from dferlib.datasets import DatasetError, StoreError, choose_classes, face_report, load_store
 from dferlib.datasets.face_report import COLUMNS, FaceRecord, FaceReport, make_faces_table
 from dferlib.datasets.reading import read_clip
 from dferlib.datasets.scan import Clip
@@ -64,6 +64,8 @@ def test_a_store_keeps_the_record_of_every_clip(ckplus, open_real):
     assert report.missing == ("S999/001",)
     assert report.total == len(store.manifest)  # it stays in the denominator
     assert load_store(store.path).faces.equals(store.faces)
+    view = face_report(choose_classes(store, ("anger", "disgust")))
+    assert len(view.clips) == view.total < report.total
     (store.path / "faces.csv").write_text("clip_id,found_by\n")
     with pytest.raises(StoreError, match=r"faces\.csv has the columns"):
         load_store(store.path)

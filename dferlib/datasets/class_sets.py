@@ -52,8 +52,10 @@ def choose_classes(store: FrameStore, classes: Sequence[str]) -> FrameStore:
             f"{', '.join(store.classes)}; ask for a larger fraction or for other classes"
         )
     fields = {field.name: getattr(store, field.name) for field in dataclasses.fields(store)}
-    notes = {name: note for name, note in store.notes.items() if name in set(clips["clip_id"])}
-    changed = {"manifest": clips.reset_index(drop=True), "classes": classes, "notes": notes}
+    names = set(clips["clip_id"])
+    changed = {"manifest": clips.reset_index(drop=True), "classes": classes}
+    changed |= {"notes": {name: note for name, note in store.notes.items() if name in names}}
+    changed |= {"faces": store.faces[store.faces["clip_id"].isin(names)].reset_index(drop=True)}
     return ClassView(**fields | changed)
 
 
