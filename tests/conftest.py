@@ -89,23 +89,29 @@ def open_real(tmp_path):
     return run
 
 
-@pytest.fixture
-def write_tree(tmp_path, monkeypatch):
-    """Write the tree of a dataset with plain frames: faces take long to render."""
-    import numpy as np
-
+@pytest.fixture(scope="session")
+def rendered_tree(shared_folder):
+    """Path of a dataset's fixture, rendered once in the session. Copy it before changing it."""
     from dferlib.datasets import fixtures
 
-    def shoot(seed, subject, label, length, size):
-        greys = [(40 * subject + 20 * frame) % 256 for frame in range(length)]
-        return [np.full((size[1], size[0], 3), grey, np.uint8) for grey in greys]
-
-    def run(dataset, **options):
+    def render(dataset, *, subjects=2, layout=""):
         if dataset in ("mmi", "cremad", "ravdess"):
             pytest.importorskip("av")
-        for module in (fixtures.acted, fixtures.lab, fixtures.wild):
-            monkeypatch.setattr(module, "shoot", shoot)
-        write = getattr(fixtures, f"write_{dataset}")
-        return write(tmp_path / "data", **{"subjects": 2, **options})
+        write, chosen = getattr(fixtures, f"write_{dataset}"), {"layout": layout} if layout else {}
+        place = shared_folder / f"tree-{dataset}-{subjects}-{layout}"
+        return _write_once(place, lambda path: write(path, subjects=subjects, **chosen))
+
+    return render
+
+
+@pytest.fixture
+def write_tree(rendered_tree, tmp_path):
+    """Write the tree of a dataset, which a test may damage; `pitfalls` damages it at once."""
+    from dferlib.datasets.fixtures import PITFALLS
+    from dferlib.datasets.fixtures.film import plant
+
+    def run(dataset, pitfalls=(), **options):
+        root = shutil.copytree(rendered_tree(dataset, **options), tmp_path / "data")
+        return plant(root, PITFALLS[dataset], pitfalls)
 
     return run

@@ -24,9 +24,10 @@ from dferlib.datasets.faces import (
 def test_ckplus_manifest(ckplus_tree):
     manifest = load_manifest("ckplus", ckplus_tree)
     assert tuple(manifest.columns) == MANIFEST_COLUMNS
-    assert sorted(manifest["subject"].unique()) == ["S005", "S012", "S147", "S999"]
-    assert manifest["clip_id"].tolist()[:4] == ["S005/001", "S005/002", "S005/003", "S012/001"]
-    assert manifest["label"].tolist()[:3] == ["anger", "disgust", "happiness"]
+    assert sorted(manifest["subject"].unique()) == ["S005", "S010", "S147", "S999"]
+    assert manifest["clip_id"].tolist()[:4] == ["S005/001", "S005/002", "S005/003", "S010/002"]
+    assert manifest["label"].tolist()[:3] == ["disgust", "happiness", "surprise"]
+    assert manifest["label"].iloc[3] == "surprise"
     assert manifest.loc[manifest["subject"] == "S147", "label"].tolist() == ["contempt"]
     assert (manifest["apex"] == manifest["n_frames"] - 1).all()
     assert (manifest["onset"] == -1).all()
@@ -41,7 +42,7 @@ def test_ckplus_store(ckplus_tree, open_real):
     assert store.frames.shape == (store.manifest["n_frames"].sum(), 48, 48, 3)
     first = store.clip(0)
     assert np.ptp(first.astype(int), axis=3).max() == 0  # S005 is grey
-    assert np.ptp(store.clip(3).astype(int), axis=3).max() > 20  # S012 is in colour
+    assert np.ptp(store.clip(3).astype(int), axis=3).max() > 20  # S010 is in colour
     # the landmarks' box, enlarged by 10 %: brows near the top, chin near the bottom
     points = np.stack(
         [read_landmarks(path) for path in sorted(ckplus_tree.rglob("S005_001_*_la*"))]

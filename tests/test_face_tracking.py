@@ -135,9 +135,9 @@ def test_the_options_of_every_protocol_can_be_read():
 def portraits(ckplus_tree):
     """Frames of three clips and the boxes of their true landmarks."""
     clips = []
-    for subject in ("S005", "S012", "S999"):
-        frames = [load_rgb(path) for path in sorted(ckplus_tree.rglob(f"{subject}_001_*.png"))]
-        files = sorted(ckplus_tree.rglob(f"{subject}_001_*_landmarks.txt"))
+    for subject in ("S005", "S010", "S999"):
+        frames = [load_rgb(path) for path in sorted(ckplus_tree.rglob(f"{subject}_002_*.png"))]
+        files = sorted(ckplus_tree.rglob(f"{subject}_002_*_landmarks.txt"))
         clips.append((frames, clip_box(np.stack([read_landmarks(path) for path in files]))))
     return clips
 

@@ -1,5 +1,6 @@
 """The reader of MMI on a procedural tree: XML, views, apex, what is left out."""
 
+import numpy as np
 import pytest
 
 from dferlib.datasets import DatasetError, check, load_manifest
@@ -11,7 +12,7 @@ from dferlib.datasets.scan import View
 @pytest.mark.parametrize("layout", ["flat", "nested"])
 def test_mmi_manifest(write_tree, layout):
     manifest = load_manifest("mmi", write_tree("mmi", layout=layout))
-    clips = ["500/S001-001", "501/S002-001", "1000/S001-002", "1001/S002-002"]
+    clips = ["2/S001-001", "3/S002-001", "501/S001-002", "502/S002-002"]
     assert manifest["clip_id"].tolist() == clips
     assert manifest["subject"].tolist() == ["S001", "S002", "S001", "S002"]
     assert manifest["label"].tolist() == ["anger", "fear", "disgust", "happiness"]
@@ -41,25 +42,28 @@ def test_mmi_views_and_their_override(write_tree):
     dual, _, single, _ = scan(root).clips
     assert dual.views == (View("left"), View("right"))
     assert single.views == (View(turn=90), View())
-    given = scan(root, orientation={"S001": "upright", "500": "right"}).clips
+    given = scan(root, orientation={"S001": "upright", "2": "right"}).clips
     assert [clip.views for clip in given[:3:2]] == [(View("right"),), (View(),)]
     with pytest.raises(DatasetError, match="'sideways', allowed are upright, turned"):
-        scan(root, orientation={"500": "sideways"}).refuse_errors()
+        scan(root, orientation={"2": "sideways"}).refuse_errors()
 
 
 def test_mmi_store(write_tree, open_real):
-    root = write_tree("mmi", subjects=1)
-    with pytest.warns(UserWarning, match="no face found"):
-        store = open_real("mmi", root)
+    store = open_real("mmi", write_tree("mmi", subjects=1))
     assert store.frames.shape == (14, 48, 48, 3)
+    assert store.notes == {}
+    # the half with the frontal view and the turned view: one neutral face, upright in both
+    dual, turned = (store.clip(row)[0].astype(float) for row in (0, 1))
+    assert np.corrcoef(dual.ravel(), turned.ravel())[0, 1] > 0.85
+    assert np.corrcoef(dual.ravel(), np.rot90(turned).ravel())[0, 1] < 0.7
 
 
 def test_mmi_sessions_from_a_list(write_tree, tmp_path):
     root = write_tree("mmi")
-    (tmp_path / "list.txt").write_text("1000\n500\n")
+    (tmp_path / "list.txt").write_text("501\n2\n")
     manifest = load_manifest("mmi", root, sessions=str(tmp_path / "list.txt"))
-    assert manifest["clip_id"].tolist() == ["500/S001-001", "1000/S001-002"]
-    assert len(load_manifest("mmi", root, sessions=["501"], exclude=[])) == 1
+    assert manifest["clip_id"].tolist() == ["2/S001-001", "501/S001-002"]
+    assert len(load_manifest("mmi", root, sessions=["502"], exclude=[])) == 1
     with pytest.raises(DatasetError, match=r"sessions names \['7'\]"):
         load_manifest("mmi", root, sessions=["7"])
     with pytest.raises(DatasetError, match=r"gone\.txt cannot be read"):
@@ -81,7 +85,7 @@ def test_mmi_bad_sessions_are_named(write_tree, pitfall, message):
 def test_mmi_truncated_video_is_named(write_tree):
     report = check("mmi", write_tree("mmi", pitfalls=["truncated_video"]))
     assert len(report.errors) == 1
-    assert "500/S001-001.avi" in report.errors[0].replace("\\", "/")
+    assert "2/S001-001.avi" in report.errors[0].replace("\\", "/")
 
 
 def coding(tmp_path, *units):
@@ -123,11 +127,11 @@ def test_implausible_coding_is_reported_and_the_middle_taken(write_tree, tmp_pat
     with pytest.raises(DatasetError, match="right after an offset"):
         read_onset_and_apex(coding(tmp_path, [(3, 3), (5, 2)]), 12)
     root = write_tree("mmi")
-    path = next(root.rglob("500/*oao*"))
+    path = next(root.rglob("Sessions/2/*oao*"))
     path.write_text(path.read_text().replace('Frame="7"', 'Frame="99"'))
     found = scan(root)
     assert found.clips[0].apex == 3
-    assert any("500/S001-001: apex put into the middle" in text for text in found.problems)
+    assert any("2/S001-001: apex put into the middle" in text for text in found.problems)
 
 
 @pytest.mark.parametrize(
