@@ -27,7 +27,7 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
-from dferlib.atomic import write_csv, write_json
+from dferlib.atomic import write_atomic, write_csv, write_json
 from dferlib.datasets.face_report import FACES_FILE, make_faces_table
 from dferlib.datasets.manifest import StoreError
 from dferlib.datasets.sources import Make, Produced, Source
@@ -202,9 +202,10 @@ def _log(partial: Path, entry: dict[str, Any]) -> dict[str, Any]:
 def _resume(partial: Path, jobs: list[Job], size: int) -> dict[int, dict[str, Any]]:
     """Journal entries of an interrupted build whose pixels are on disk as they were written."""
     done: dict[int, dict[str, Any]] = {}
-    with suppress(OSError, ValueError, KeyError, IndexError, TypeError):
-        # the last line may be torn: what was read before it counts
-        for line in (partial / JOURNAL_FILE).read_text(encoding="utf-8").splitlines():
+    journal = partial / JOURNAL_FILE
+    lines = journal.read_bytes().splitlines() if journal.is_file() else []
+    for line in lines:
+        with suppress(OSError, ValueError, KeyError, IndexError, TypeError):  # a line may be torn
             entry = json.loads(line)
             job = jobs[entry["job"]]
             if all(_crc(partial, name, job) == crc for name, crc in entry["crc"].items()):
@@ -212,6 +213,9 @@ def _resume(partial: Path, jobs: list[Job], size: int) -> dict[int, dict[str, An
     frames = partial / "frames.npy"
     if done and np.load(frames, mmap_mode="r").shape != (jobs[-1].stop, size, size, 3):
         return {}
+    if done:  # what is appended now must not join a torn line
+        text = "".join(json.dumps(entry) + "\n" for entry in done.values())
+        write_atomic(journal, lambda file: file.write(text), mode="w")
     return done
 
 
@@ -254,6 +258,8 @@ def _finish(
     notes = {clip: note for entry in done for clip, note in entry["notes"].items()}
     if faces := [row for entry in done for row in entry.get("faces", ())]:
         write_csv(partial / FACES_FILE, make_faces_table(faces))
+    for rest in partial.glob(".*.tmp"):  # of a process that was killed while it wrote
+        rest.unlink()
     arrays = {file.stem: _facts(file) for file in sorted(partial.glob("*.npy"))}
     write_csv(partial / MANIFEST_FILE, what.manifest)
     record = {"version": STORE_VERSION, "key": path.name.rsplit("-", 1)[1], "size": size}
