@@ -33,7 +33,7 @@ from dferlib.datasets.scan import (
     Scan,
     check_exclude,
     describe_content,
-    is_junk,
+    matching_files,
     not_found,
     numbered_files,
     search,
@@ -128,9 +128,7 @@ def _find_files(root: Path) -> _Found:
             continue
         faces = {path.name: path for path in subfolders(folder, NAME)}
         videos = {
-            match[1]: path
-            for path in sorted(folder.iterdir())
-            if label and not is_junk(path) and (match := VIDEO.fullmatch(path.name))
+            match[1]: path for path, match in (matching_files(folder, VIDEO) if label else ())
         }
         for name in {**faces, **videos} if label else {}:
             known = found.labels.setdefault((split, name), label)

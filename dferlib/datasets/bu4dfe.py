@@ -25,8 +25,8 @@ from dferlib.datasets.scan import (
     Clip,
     Golden,
     Scan,
+    describe_gaps,
     leave_out,
-    list_gaps,
     not_found,
     numbered_files,
     search,
@@ -119,7 +119,9 @@ def _make_clips(subject: str, label: str, folder: Path, problems: list[str]) -> 
     if not frames:
         problems.append(f"{clip_id} has no textures")
         return []
-    lacking = sorted(set(scans) - set(frames)) or list_gaps(list(frames), 0)
+    # a scan without its texture tells more than a gap in the numbers
+    bare = sorted(set(scans) - set(frames))
+    lacking = f"{bare[:20]}" if bare else describe_gaps(frames, 0)
     if lacking:
         problems.append(f"{clip_id} lacks the textures {lacking}")
     files = tuple(str(path) for path in frames.values())

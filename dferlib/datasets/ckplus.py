@@ -28,8 +28,9 @@ from dferlib.datasets.scan import (
     Scan,
     check_exclude,
     describe_content,
-    list_gaps,
+    describe_gaps,
     numbered_files,
+    read_text,
     search,
     subfolders,
 )
@@ -181,7 +182,7 @@ def _make_clip(
     if not frames:
         raise DatasetError(f"{clip_id} has a label ({label_file}) but no images")
     numbers = list(frames)
-    if gaps := list_gaps(numbers, 1):
+    if gaps := describe_gaps(numbers, 1):
         problems.append(f"{clip_id} lacks the frames {gaps}")
     if peak != numbers[-1]:
         problems.append(f"{clip_id} is labelled at frame {peak}, but its last is {numbers[-1]}")
@@ -207,7 +208,7 @@ def _landmark_files(
     files = numbered_files(folder, KINDS["landmarks"]) if folder.is_dir() else {}
     lacking = [number for number in numbers if number not in files]
     if lacking:
-        which = "all frames" if len(lacking) == len(numbers) else f"the frames {lacking}"
+        which = "all frames" if len(lacking) == len(numbers) else f"the frames {lacking[:20]}"
         problems.append(f"{clip_id} lacks the landmarks of {which}")
     return tuple(str(files.get(number, "")) for number in numbers)
 
@@ -218,11 +219,9 @@ def read_label(path: Path) -> str:
     DatasetError naming the file and its content if it is no number or no code from 1 to 7.
     """
     expected = ", ".join(f"{code} {name}" for code, name in CODES.items())
+    text = read_text(path).strip()
     try:
-        text = path.read_text(encoding="utf-8", errors="replace").strip()
         value = float(text)
-    except OSError as error:
-        raise DatasetError(f"label file {path} cannot be read: {error}") from error
     except ValueError:
         value = math.nan
     if value not in CODES:

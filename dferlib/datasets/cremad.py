@@ -20,7 +20,15 @@ from pathlib import Path
 
 from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import DATASETS
-from dferlib.datasets.scan import Clip, Golden, Scan, check_exclude, is_junk, not_found, search
+from dferlib.datasets.scan import (
+    Clip,
+    Golden,
+    Scan,
+    check_exclude,
+    matching_files,
+    not_found,
+    search,
+)
 from dferlib.datasets.video import VideoFacts, is_lfs_stub, probe_all
 
 HELP = """CREMA-D is expected as
@@ -85,9 +93,8 @@ def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:
 
 def _find_videos(root: Path) -> tuple[Path, list[Path]]:
     for folder in search(root):
-        files = [p for p in folder.iterdir() if FILE.fullmatch(p.name) and not is_junk(p)]
-        if files:
-            return folder, sorted(files)
+        if files := [path for path, _ in matching_files(folder, FILE)]:
+            return folder, files
     raise not_found(root, "videos of CREMA-D", ARCHIVE_WORDS, HELP)
 
 

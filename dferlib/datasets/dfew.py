@@ -19,7 +19,6 @@ not there, so the numbers have gaps. 11,697 clips have a single label.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,8 +30,10 @@ from dferlib.datasets.scan import (
     Golden,
     Scan,
     check_exclude,
+    matching_files,
     not_found,
     numbered_files,
+    read_csv,
     search,
     subfolders,
 )
@@ -50,7 +51,7 @@ CODES = dict(enumerate(DATASETS["dfew"], start=1))
 IMAGES = ("auto", "frames", "16f", "videos")
 FPS = 25.0
 NUM_FOLDS = 5
-CLIP, FRAME, VIDEO = r"\d{5}", r"(?:.*\D)?(\d+)\.(?:jpe?g|png)", r"(\d{1,5})\.(?:mp4|avi)"
+CLIP, FRAME, VIDEO = r"[0-9]{5}", r"(?:.*\D)?(\d+)\.(?:jpe?g|png)", r"(\d{1,5})\.(?:mp4|avi)"
 LIST = re.compile(r".*?(\d)\.csv", re.I)
 ARCHIVE_WORDS = ("dfew", "emolabel", "clip_224", "single_label", "single-label", "data_part")
 
@@ -111,11 +112,10 @@ def _find_lists(root: Path) -> list[Path]:
     """The csv files of the five test sets, then those of the training sets that are there."""
     found: dict[tuple[str, int], Path] = {}
     for folder in search(root, stop=CLIP):
-        for path in sorted(folder.iterdir()):
-            match = LIST.fullmatch(path.name)
+        for path, match in matching_files(folder, LIST):
             name = f"{folder.name}/{path.name}".lower()
             kind = next((word for word in ("test", "train") if word in name), "")
-            if match and kind and 1 <= int(match[1]) <= NUM_FOLDS:
+            if kind and 1 <= int(match[1]) <= NUM_FOLDS:
                 found.setdefault((kind, int(match[1])), path)
     lacking = [fold for fold in range(1, NUM_FOLDS + 1) if ("test", fold) not in found]
     if lacking:
@@ -152,27 +152,24 @@ def read_list(path: Path) -> dict[str, str]:
     of the copy are shifted by one.
     """
     labels: dict[str, str] = {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        if [name.strip().lower() for name in header[:2]] != ["video_name", "label"]:
-            raise DatasetError(f"{path} begins with {header}, expected video_name,label")
-        for row in rows:
-            if not row:
-                continue
-            name, code = (*(text.strip() for text in row), "", "")[:2]
-            if code == "0":
-                raise DatasetError(
-                    f"{path}:{rows.line_num} has the label 0: in this copy the labels are shifted "
-                    "to 0-6. DFEW's own lists have 1-7; take those"
-                )
-            if not name.isdecimal() or not code.isdecimal() or int(code) not in CODES:
-                expected = ", ".join(f"{key} {value}" for key, value in CODES.items())
-                raise DatasetError(
-                    f"{path}:{rows.line_num} holds {row}; expected a clip's number and one of "
-                    f"{expected}"
-                )
-            labels[name.zfill(5)] = CODES[int(code)]
+    rows = read_csv(path)
+    header = rows[0][1] if rows else []
+    if [name.strip().lower() for name in header[:2]] != ["video_name", "label"]:
+        raise DatasetError(f"{path} begins with {str(header)[:200]}, expected video_name,label")
+    for line, row in rows[1:]:
+        name, code = (*(text.strip() for text in row), "", "")[:2]
+        if code == "0":
+            raise DatasetError(
+                f"{path}:{line} has the label 0: in this copy the labels are shifted "
+                "to 0-6. DFEW's own lists have 1-7; take those"
+            )
+        if not re.fullmatch(r"[0-9]{1,5}", name) or code.lstrip("0") not in map(str, CODES):
+            expected = ", ".join(f"{key} {value}" for key, value in CODES.items())
+            raise DatasetError(
+                f"{path}:{line} holds {str(row)[:200]}; expected a clip's number and one of "
+                f"{expected}"
+            )
+        labels[name.zfill(5)] = CODES[int(code)]
     return labels
 
 

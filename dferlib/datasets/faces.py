@@ -14,9 +14,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from dferlib.datasets.images import MAX_PIXELS
 from dferlib.datasets.manifest import DatasetError
+from dferlib.datasets.scan import read_text
 
 LANDMARKS = 68
+MOST_BYTES = 20_000  # of a landmark file
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # the viewer's left and right
 SUPPORT = 2  # pixels of the crop around a window that resampling looks at
 
@@ -35,7 +38,8 @@ def read_landmarks(path: str | Path) -> np.ndarray:
 
 
 def _lines(path: str | Path) -> list[str]:
-    return [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = read_text(Path(path), MOST_BYTES).splitlines()
+    return [line for line in lines if line.strip()]
 
 
 def clip_box(landmarks: np.ndarray) -> np.ndarray:
@@ -81,11 +85,15 @@ def crop(frame: np.ndarray, box: Sequence[float], size: int, margin: float) -> n
 def cut(frame: np.ndarray, window: Sequence[float], size: int) -> np.ndarray:
     """Cut a window out of a frame (H, W, 3), turned back by its angle, resized to `size`.
 
-    Where it reaches beyond the frame, the frame's edge is repeated. DatasetError if it is empty.
+    Where it reaches beyond the frame, the frame's edge is repeated. DatasetError if it is empty, or
+    far too large to be part of a frame.
     """
     x, y, side, angle = (float(value) for value in window)
     if not np.isfinite([x, y, side, angle]).all() or side < 1:
         raise DatasetError(f"the window {list(window)} is empty")
+    if side**2 > MAX_PIXELS or max(abs(x), abs(y)) > MAX_PIXELS:
+        height, width = frame.shape[:2]
+        raise DatasetError(f"the window {list(window)} is out of a frame of {width} x {height}")
     if angle == 0:
         return _cut_level(frame, x, y, side, size)
     # An upright square around the turned one is shrunk first: turning alone would leave out pixels.

@@ -24,13 +24,18 @@ of its own. The classes are those that occur.
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dferlib.datasets.manifest import DATASETS, DatasetError, MissingDatasetError, class_name
+from dferlib.datasets.manifest import (
+    DATASETS,
+    DatasetError,
+    MissingDatasetError,
+    class_name,
+    is_plain,
+)
 from dferlib.datasets.scan import (
     Clip,
     Golden,
@@ -39,6 +44,7 @@ from dferlib.datasets.scan import (
     describe_content,
     is_junk,
     numbered_files,
+    read_csv,
     subfolders,
 )
 from dferlib.datasets.video import VIDEOS, VideoFacts, probe_all
@@ -66,7 +72,8 @@ def scan(root: Path, cropped: bool = False, exclude: Sequence[str] = ()) -> Scan
     scan's errors.
     """
     table = root / TABLE
-    rows = list(_read_table(table) if table.is_file() else _list_classes(root))
+    listed, ignored = table.exists() or table.is_symlink(), []
+    rows = list(_read_table(table) if listed else _list_classes(root, ignored))
     if not rows:
         raise MissingDatasetError(f"no clips below {root}. {describe_content(root)}.\n{HELP}")
     names = [path for path, _, _ in rows]
@@ -85,11 +92,15 @@ def scan(root: Path, cropped: bool = False, exclude: Sequence[str] = ()) -> Scan
     counts = {"clips": len(clips), "videos": len(facts)}
     counts["subjects"] = len({clip.subject for clip in clips})
     classes = tuple(name for name in DATASETS["folder"] if name in {row[1] for row in rows})
-    layout = f"clips of {TABLE}" if table.is_file() else "folders of classes"
-    return Scan("folder", root, layout, tuple(clips), counts, (), tuple(errors), classes)
+    layout = f"clips of {TABLE}" if listed else "folders of classes"
+    problems = [f"{len(ignored)} files are no clips, such as {ignored[0]}"] if ignored else []
+    return Scan(
+        "folder", root, layout, tuple(clips), counts, tuple(problems), tuple(errors), classes
+    )
 
 
-def _list_classes(root: Path) -> Iterator[Row]:
+def _list_classes(root: Path, ignored: list[str]) -> Iterator[Row]:
+    """Everything in the folders of classes; names of files that are no videos go to `ignored`."""
     unknown = []
     for folder in subfolders(root):
         try:
@@ -99,32 +110,38 @@ def _list_classes(root: Path) -> Iterator[Row]:
             continue
         for path in sorted(folder.iterdir()):
             is_video = re.fullmatch(VIDEOS, path.name, re.I) is not None
+            name = f"{folder.name}/{path.name}"
             if not is_junk(path) and (path.is_dir() or is_video):
-                yield f"{folder.name}/{path.name}", label, ""
+                yield name, label, ""
+            elif not is_junk(path):
+                ignored.append(name)
     if unknown:
         raise DatasetError(f"{root} has folders that are no class: {unknown[0]}.\n{HELP}")
 
 
 def _read_table(table: Path) -> Iterator[Row]:
-    with open(table, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file, skipinitialspace=True)
-        missing = sorted({"path", "label"} - set(rows.fieldnames or ()))
-        if missing:
-            raise DatasetError(f"{table} lacks the columns {missing}; it has {rows.fieldnames}")
-        for row in rows:
-            where = f"{table}:{rows.line_num}"
-            try:
-                label = class_name(row["label"] or "")
-            except DatasetError as error:
-                raise DatasetError(f"{where}: {error}") from error
-            yield _stay_inside(row["path"] or "", where), label, (row.get("subject") or "").strip()
+    rows = read_csv(table)
+    header = rows[0][1] if rows else []
+    if missing := sorted({"path", "label"} - set(header)):
+        raise DatasetError(f"{table} lacks the columns {missing}; it has {str(header)[:200]}")
+    if len(set(header)) < len(header):
+        raise DatasetError(f"{table} has a column twice: {header}")
+    for line, texts in rows[1:]:
+        where = f"{table}:{line}"
+        row = dict.fromkeys(header, "") | dict(zip(header, texts, strict=False))
+        try:
+            label = class_name(row["label"])
+        except DatasetError as error:
+            raise DatasetError(f"{where}: {error}") from error
+        yield _stay_inside(row["path"], where), label, row.get("subject", "").strip()
 
 
 def _stay_inside(text: str, where: str) -> str:
     """The path in one spelling; DatasetError if it is absolute or climbs out of the root."""
     path = os.path.normpath(text.strip().replace("\\", "/"))
     if not text.strip() or path == "." or path.split("/")[0] == "..":
-        raise DatasetError(f"{where}: the path {text!r} does not lead to a clip below the table")
+        shown = repr(text[:200])
+        raise DatasetError(f"{where}: the path {shown} does not lead to a clip below the table")
     if os.path.isabs(path) or re.match(r"[A-Za-z]:", path):
         raise DatasetError(f"{where}: the path {text!r} is absolute; write it from the table on")
     return path.replace(os.sep, "/")
@@ -133,6 +150,8 @@ def _stay_inside(text: str, where: str) -> str:
 def _make_clips(root: Path, row: Row, facts: dict[str, VideoFacts], cropped: bool) -> list[Clip]:
     name, label, subject = row
     path, subject = root / name, subject or name
+    if not is_plain(f"{name}{subject}"):
+        raise DatasetError(f"clip {name} of {subject} has a name that is no plain text; rename it")
     if path.is_file():
         if str(path) not in facts:
             return []  # its error is listed already

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from dferlib.datasets.manifest import DatasetError
 MAX_PIXELS = (
     50_000_000  # far above any dataset here; stops decompression bombs before they are decoded
 )
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # others have more ways to go wrong
 
 
 def load_rgb(path: str | Path) -> np.ndarray:
@@ -22,21 +25,8 @@ def load_rgb(path: str | Path) -> np.ndarray:
     absurdly large.
     """
     # Pillow, not torchvision.io: the latter crashes the interpreter on damaged PNG files
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DatasetError(
-                    f"{path} is {image.width} x {image.height} pixels: no video frame"
-                )
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
-    except DatasetError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        what = "cannot be opened" if isinstance(error, FileNotFoundError) else "cannot be decoded"
-        raise DatasetError(
-            f"image {path} {what} ({error}). "
-            "Copy it anew from the dataset, or put its clip into exclude.txt"
-        ) from error
+    with _open(path) as image:
+        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
 
 
 def picture_of(path: str | Path) -> tuple[int, int, str]:
@@ -44,11 +34,29 @@ def picture_of(path: str | Path) -> tuple[int, int, str]:
 
     DatasetError naming the file if it has none.
     """
+    with _open(path) as image:
+        return image.width, image.height, image.mode
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as image:
-            return image.width, image.height, image.mode
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"image {path} cannot be opened ({error})") from error
+        if not Path(path).is_file():  # a pipe would be waited for
+            raise FileNotFoundError(f"no file {path}")
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DatasetError(
+                    f"{path} is {image.width} x {image.height} pixels: no video frame"
+                )
+            yield image
+    except DatasetError:
+        raise
+    except Exception as error:  # decoders raise anything on damaged files
+        what = "cannot be opened" if isinstance(error, FileNotFoundError) else "cannot be decoded"
+        raise DatasetError(
+            f"image {path} {what} ({error}). "
+            "Copy it anew from the dataset, or put its clip into exclude.txt"
+        ) from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

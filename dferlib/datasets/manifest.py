@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import pandas as pd
 
@@ -90,8 +91,14 @@ _DATASET_ALIASES = {
 }
 
 
+NOT_PLAIN = ("Cc", "Cs", "Zl", "Zp")  # controls, what is no UTF-8, line and paragraph separators
+
+
 class DatasetError(ValueError):
     """A dataset, a name or a file is not as it should be; the message names it and the way out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class MissingDatasetError(DatasetError):
@@ -102,13 +109,26 @@ class StoreError(OSError):
     """A frame store cannot be written or is damaged; the message names the path."""
 
 
+def is_plain(text: str) -> bool:
+    """Whether a text can be written as UTF-8 and has no control characters and line breaks."""
+    return text.isprintable() or not any(category(char) in NOT_PLAIN for char in text)
+
+
+def printable(text: str) -> str:
+    """The text with what is not plain written as escapes, but for line breaks."""
+    return "".join(
+        char if char == "\n" or is_plain(char) else char.encode("unicode-escape").decode()
+        for char in text
+    )
+
+
 def class_name(text: str) -> str:
     """Canonical class name of any spelling, `Happy` -> `happiness`; DatasetError if unknown."""
     try:
         return _CLASS_BY_NAME[text.strip().lower()]
     except KeyError:
         known = ", ".join(CLASS_ALIASES)
-        raise DatasetError(f"{text!r} is no expression class; known are {known}") from None
+        raise DatasetError(f"{text[:80]!r} is no expression class; known are {known}") from None
 
 
 def check_name(dataset: str) -> str:
@@ -158,6 +178,8 @@ def check_manifest(
     count = frame["n_frames"]
     wrong = {
         "has an empty subject": frame["subject"] == "",
+        "has an id that is no plain text": ~frame["clip_id"].map(is_plain).astype(bool),
+        "has a subject that is no plain text": ~frame["subject"].map(is_plain).astype(bool),
         "stands in the manifest twice": frame["clip_id"].duplicated(),
         f"has a label that is not one of {list(classes)}": ~frame["label"].isin(classes),
         "has no frames": count < 1,

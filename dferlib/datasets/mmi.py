@@ -33,8 +33,9 @@ from dferlib.datasets.scan import (
     Scan,
     View,
     check_exclude,
-    is_junk,
+    matching_files,
     not_found,
+    read_text,
     search,
     subfolders,
 )
@@ -124,10 +125,7 @@ def _find_sessions(root: Path) -> list[Path]:
 
 def _keep_sessions(folders: list[Path], wanted: str | Sequence[str]) -> list[Path]:
     if isinstance(wanted, str) and wanted:
-        try:
-            wanted = Path(wanted).expanduser().read_text(encoding="utf-8").split()
-        except OSError as error:
-            raise DatasetError(f"the list of sessions {wanted} cannot be read: {error}") from error
+        wanted = read_text(Path(wanted).expanduser()).split()
     names = {str(name) for name in wanted}
     if missing := sorted(names - {folder.name for folder in folders}):
         raise DatasetError(f"sessions names {missing}, which are not in {folders[0].parent}")
@@ -136,15 +134,13 @@ def _keep_sessions(folders: list[Path], wanted: str | Sequence[str]) -> list[Pat
 
 def _read_session(folder: Path, orientation: Mapping[str, str]) -> _Session | str:
     """A session, or why it is left out."""
-    files = [path for path in sorted(folder.iterdir()) if not is_junk(path)]
-    videos = [path for path in files if VIDEO.fullmatch(path.name)]
+    videos = matching_files(folder, VIDEO)
     if not videos:
-        stills = any(STILL.fullmatch(path.name) for path in files)
-        return "stills, no video" if stills else "no video"
+        return "stills, no video" if matching_files(folder, STILL) else "no video"
     if len(videos) > 1:
         raise DatasetError(f"{folder} has {len(videos)} videos, expected one")
-    (video,) = videos
-    stem, subject = VIDEO.fullmatch(video.name).groups()
+    ((video, match),) = videos
+    stem, subject = match.groups()
     labels = _file(folder, f"{stem}.xml")
     emotion = read_emotion(labels) if labels else ""
     if not emotion:
@@ -175,7 +171,7 @@ def _choose_views(
 
 def _file(folder: Path, name: str) -> Path | None:
     """A file of a folder by its name in any case."""
-    return next((p for p in sorted(folder.iterdir()) if p.name.lower() == name.lower()), None)
+    return next((path for path, _ in matching_files(folder, re.escape(name))), None)
 
 
 def _make_clip(session: _Session, facts: VideoFacts, problems: list[str]) -> Clip:

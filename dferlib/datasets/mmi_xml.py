@@ -30,11 +30,13 @@ def read_xml(path: Path) -> Element:
     parser.UnparsedEntityDeclHandler = _refuse
     parser.ExternalEntityRefHandler = _refuse
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")
         parser.Parse(path.read_bytes(), True)
         return builder.close()
-    except (OSError, ValueError, expat.ExpatError) as error:
+    except (OSError, ValueError, LookupError, expat.ExpatError) as error:
         raise DatasetError(f"XML file {path} cannot be read: {error}") from error
 
 
@@ -90,7 +92,8 @@ def _markers(unit: Element, path: Path, n_frames: int) -> Iterator[tuple[int, in
         try:
             frame, kind = int(marker.get("Frame", "")) - 1, int(marker.get("Type", ""))
         except ValueError as error:
-            raise DatasetError(f"{path} has a marker {dict(marker.attrib)}: {error}") from error
+            shown = str(dict(marker.attrib))[:200]
+            raise DatasetError(f"{path} has a marker {shown}: {error}") from error
         if not 0 <= frame < n_frames:
             raise DatasetError(f"{path} marks frame {frame + 1} of a clip of {n_frames}")
         yield frame, kind

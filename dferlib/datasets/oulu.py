@@ -32,8 +32,8 @@ from dferlib.datasets.scan import (
     Golden,
     Scan,
     describe_content,
+    describe_gaps,
     leave_out,
-    list_gaps,
     numbered_files,
     search,
     subfolders,
@@ -172,7 +172,7 @@ def _name_emotions(subject: Path) -> tuple[dict[str, Path], list[str]]:
 def _list_oddities(clip_id: str, folder: Path | None, frames: dict[int, Path]) -> list[str]:
     if not frames:
         return [f"{clip_id} {'has no images' if folder else 'is missing'}"]
-    gaps = list_gaps(list(frames), 0)
+    gaps = describe_gaps(frames, 0)
     return [
         *([f"{clip_id} lacks the frames {gaps}"] if gaps else []),
         *([f"{clip_id} has a single frame: samplers repeat it"] if len(frames) == 1 else []),

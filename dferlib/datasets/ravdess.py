@@ -24,7 +24,15 @@ from pathlib import Path
 
 from dferlib.datasets.access import how_to_get
 from dferlib.datasets.manifest import DATASETS, DatasetError
-from dferlib.datasets.scan import Clip, Golden, Scan, check_exclude, is_junk, not_found, search
+from dferlib.datasets.scan import (
+    Clip,
+    Golden,
+    Scan,
+    check_exclude,
+    matching_files,
+    not_found,
+    search,
+)
 from dferlib.datasets.video import VideoFacts, probe_all
 
 HELP = """RAVDESS is expected as
@@ -78,9 +86,8 @@ def _find_takes(root: Path, channel: str) -> tuple[dict[str, Path], list[str]]:
     takes: dict[str, Path] = {}
     problems = []
     for folder in search(root):
-        for path in sorted(folder.iterdir()):
-            match = None if is_junk(path) else FILE.fullmatch(path.name)
-            if not match or match[3] != channel:
+        for path, match in matching_files(folder, FILE):
+            if match[3] != channel:
                 continue
             known = takes.get(match[2])
             if known is not None and known.name[:2] == match[1]:

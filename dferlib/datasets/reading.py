@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -96,7 +97,8 @@ def read_clip(clip: Clip, size: int, faces: FaceOptions | None = None) -> Crops:
             windows = centre_square(width, height)[None]
         if index == 0:
             record = replace(record, outside=share_outside(windows, width, height))
-        crops.append(cut(seen, windows[index % len(windows)], size))
+        with _naming(clip):
+            crops.append(cut(seen, windows[index % len(windows)], size))
     frames, note = _fit(clip, crops, found.note)
     return Crops(frames, note, record)
 
@@ -106,10 +108,20 @@ def _read_cropped(clip: Clip, size: int) -> Crops:
     crops, sides = [], []
     frames = video.iter_frames(clip.video) if clip.video else map(load_rgb, clip.frames)
     for frame in frames:
-        crops.append(crop(frame, (0, 0, frame.shape[1], frame.shape[0]), size, margin=0))
+        with _naming(clip):
+            crops.append(crop(frame, (0, 0, frame.shape[1], frame.shape[0]), size, margin=0))
         sides.append(max(frame.shape[:2]))
     record = FaceRecord(clip.clip_id, OWNER, len(crops), own=len(crops), pixels=np.median(sides))
     return Crops(*_fit(clip, crops, ""), record)
+
+
+@contextmanager
+def _naming(clip: Clip) -> Iterator[None]:
+    """Say of which clip an error is."""
+    try:
+        yield
+    except DatasetError as error:
+        raise DatasetError(f"clip {clip.clip_id}: {error}") from error
 
 
 def look(frame: np.ndarray, view: View) -> np.ndarray:

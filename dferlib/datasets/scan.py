@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dferlib.datasets.manifest import DatasetError, MissingDatasetError
+from dferlib.datasets.manifest import DatasetError, MissingDatasetError, is_plain, printable
 
 JUNK = {"thumbs.db", "__macosx", "desktop.ini"}
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
+SHOWN_GAPS = 20  # numbers of missing frames that are listed
 EXCLUDE_FILE = "exclude.txt"  # in a dataset's folder: clips that its user leaves out
 SEARCH_DEPTH = 4
+MOST_TEXT = 20_000_000  # bytes of a text file that is read
 SEARCH_FOLDERS = (
     4000  # a folder with more below it is not searched to the end: it is no dataset's root
 )
@@ -65,7 +69,10 @@ class Clip:
         """Name, size and time of every file that is read for this clip, for the store's key."""
         names = (*self.frames, *self.landmarks, self.video)
         files = [Path(name) for name in names if name]
-        stats = [file.stat() for file in files]
+        try:
+            stats = [file.stat() for file in files]
+        except OSError as error:
+            raise DatasetError(f"clip {self.clip_id}: {error}") from error
         return [[f.name, s.st_size, s.st_mtime_ns] for f, s in zip(files, stats, strict=True)]
 
 
@@ -87,6 +94,10 @@ class Scan:
     errors: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("problems", "errors"):  # they quote names of files, which may hold anything
+            object.__setattr__(self, name, tuple(map(printable, getattr(self, name))))
 
     def refuse_errors(self) -> Scan:
         """The scan itself if it has no errors; DatasetError with the first of them otherwise."""
@@ -122,12 +133,9 @@ def read_exclude(root: Path) -> tuple[str, ...]:
     DatasetError naming the file if it cannot be read as UTF-8 text.
     """
     path = root / EXCLUDE_FILE
-    if not path.is_file():
+    if not path.exists():
         return ()
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}; save it as UTF-8 text") from error
+    lines = read_text(path).splitlines()
     names = (re.split(r"(?:^|\s)#", line)[0].strip() for line in lines)
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -135,8 +143,9 @@ def read_exclude(root: Path) -> tuple[str, ...]:
 def check_exclude(exclude: Sequence[str], known: Iterable[str], where: object) -> None:
     """DatasetError if `exclude` names a clip that is not known."""
     if unknown := sorted(set(exclude) - set(known)):
+        shown = f"{unknown[:5]}{f' and {len(unknown) - 5} more' if len(unknown) > 5 else ''}"
         raise DatasetError(
-            f"exclude names {unknown}, but {where} has no such clips; "
+            f"exclude names {shown[:1000]}, but {where} has no such clips; "
             f"see its {EXCLUDE_FILE}, or the option exclude"
         )
 
@@ -147,16 +156,74 @@ def leave_out(clips: Sequence[Clip], exclude: Sequence[str], where: object) -> l
     return [clip for clip in clips if clip.clip_id not in exclude]
 
 
+def read_text(path: Path, most: int = MOST_TEXT) -> str:
+    """Read a text file; DatasetError naming it if it is no file, no UTF-8, or has many bytes."""
+    try:
+        if not path.is_file():
+            raise ValueError("it is no file")
+        if (size := path.stat().st_size) > most:
+            raise ValueError(f"it has {size} bytes, more than {most}")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read: {error}; it should be UTF-8 text") from error
+
+
+def read_csv(path: Path) -> list[tuple[int, list[str]]]:
+    """Rows of a table with the numbers of their lines; DatasetError naming it as `read_text`."""
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
+    try:
+        return [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise DatasetError(f"{path}:{reader.line_num} cannot be read: {error}") from error
+
+
 def is_junk(path: Path) -> bool:
     """Whether operating systems leave this behind: dot files, Thumbs.db, __MACOSX."""
     return path.name.startswith(".") or path.name.lower() in JUNK
 
 
+def matching_files(folder: Path, pattern: str | re.Pattern) -> list[tuple[Path, re.Match]]:
+    """Files whose whole name matches, in any case, with the match, by name; without junk.
+
+    DatasetError if one is no file, but a folder, a pipe or a link to nowhere, or if its name is no
+    UTF-8 text.
+    """
+    compiled = re.compile(pattern, re.IGNORECASE) if isinstance(pattern, str) else pattern
+    found = []
+    try:
+        with os.scandir(folder) as entries:  # which knows what is a file without asking again
+            hits = [(entry, hit) for entry in entries if (hit := compiled.fullmatch(entry.name))]
+    except OSError as error:
+        raise DatasetError(f"folder {folder} cannot be read: {error}") from error
+    for entry, hit in sorted(hits, key=lambda item: item[0].name):
+        path = folder / entry.name
+        if is_junk(path):
+            continue
+        if not _is(entry.is_file):
+            raise DatasetError(f"{path} is no file; remove it, or copy it anew")
+        if not is_plain(entry.name):
+            raise DatasetError(f"{path} has a name that is no plain text; rename it")
+        found.append((path, hit))
+    return found
+
+
 def subfolders(folder: Path, pattern: str = "") -> list[Path]:
     """Folders in a folder by name, without junk; only those whose name matches, in any case."""
     match = re.compile(pattern, re.IGNORECASE).fullmatch if pattern else lambda name: True
-    found = (path for path in folder.iterdir() if not is_junk(path) and match(path.name))
-    return sorted((path for path in found if path.is_dir()), key=lambda path: path.name)
+    try:
+        found = [path for path in folder.iterdir() if not is_junk(path) and match(path.name)]
+    except OSError as error:
+        raise DatasetError(f"folder {folder} cannot be read: {error}") from error
+    folders = (path for path in found if _is(path.is_dir))
+    return sorted(folders, key=lambda path: path.name)
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    """Answer of `is_dir` or `is_file`; no for what cannot be looked at, as a link in a loop."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def search(root: Path, stop: str = "") -> Iterator[Path]:
@@ -182,20 +249,25 @@ def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
 
     DatasetError if two files have the same number.
     """
-    match = re.compile(pattern, re.IGNORECASE).fullmatch
     found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        hit = None if is_junk(path) else match(path.name)
-        if hit and (number := int(hit.group(1))) in found:
+    for path, hit in matching_files(folder, pattern):
+        if (number := int(hit.group(1))) in found:
             raise DatasetError(f"{path} and {found[number].name} are both frame {number}")
-        if hit:
-            found[number] = path
+        found[number] = path
     return dict(sorted(found.items()))
 
 
-def list_gaps(numbers: Sequence[int], first: int) -> list[int]:
-    """Numbers that are missing from `first` up to the highest."""
-    return sorted(set(range(first, max(numbers, default=first - 1) + 1)) - set(numbers))
+def describe_gaps(numbers: Iterable[int], first: int) -> str:
+    """Numbers that are missing from `first` up to the highest, in words; "" if none is."""
+    missing, count, expected = [], 0, first
+    for number in sorted(numbers):
+        missing += range(expected, min(number, expected + SHOWN_GAPS))
+        count += max(0, number - expected)
+        expected = max(expected, number + 1)
+    if not count:
+        return ""
+    more = f" and {count - SHOWN_GAPS} more" if count > SHOWN_GAPS else ""
+    return f"{missing[:SHOWN_GAPS]}{more}"
 
 
 def not_found(root: Path, what: str, words: Sequence[str], tree: str) -> DatasetError:

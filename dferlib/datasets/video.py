@@ -26,6 +26,10 @@ FPS_UNKNOWN = 25.0  # where a file does not say
 MOST_FPS = 240
 SLACK = 2  # headers are often wrong by a frame or two: such clips are cut or held, and noted
 LFS_HEADER = b"version https://git-lfs"
+# Containers that hold their frames themselves. Left to choose, FFmpeg takes a text file for a list
+# of other files and opens those.
+FORMATS = "avi,flv,live_flv,mov,mp4,matroska,webm,mpeg,mpegvideo,mpegts,asf"
+OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ def probe(path: str | Path) -> VideoFacts:
             count = sum(not packet.is_discard for packet in itertools.chain([first], packets))
         if count < 1:
             raise DatasetError(f"video {path} has no frames")
+        if count > (size := Path(path).stat().st_size):
+            raise DatasetError(f"video {path} declares {count} frames in {size} bytes")
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         return VideoFacts(count, rate if 0 < rate <= MOST_FPS else FPS_UNKNOWN)
 
@@ -124,17 +130,21 @@ def compare_counts(path: str | Path, decoded: int, declared: int) -> str:
 def _open(path: str | Path) -> Iterator[tuple[Any, Any]]:
     av = import_av()
     try:
-        with av.open(str(path)) as container:
+        if not Path(path).is_file():
+            raise FileNotFoundError("there is no such file")
+        with av.open(str(path), options=OPTIONS) as container:
             if not container.streams.video:
                 raise DatasetError(f"{path} holds no video")
             stream = container.streams.video[0]
+            # frames may be larger than the header says
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > MAX_PIXELS:
                 raise DatasetError(f"{path} is {width} x {height} pixels: no video of a face")
             yield container, stream
     except DatasetError:
         raise
-    except (av.FFmpegError, OSError, ValueError) as error:
+    except Exception as error:  # decoders raise anything on damaged files
         raise DatasetError(f"video {path} cannot be decoded ({error}). {_way_out(path)}") from error
 
 
