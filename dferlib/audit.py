@@ -7,12 +7,13 @@ many values would have passed: see `chance_of_fit`. Arithmetic is exact; values 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 MOST_SUMS = 5_000_000  # of accuracies of some folds, held at once
 
@@ -48,6 +49,25 @@ def find_count(value: float, total: int, decimals: int = 2) -> Count | None:
                 if fits:
                     found.setdefault(how, Count(correct, total, how))
     return next((found[how] for how in ("exact", "rounded", "truncated") if how in found), None)
+
+
+def check_shares(
+    printed: Iterable[tuple[str, float]], totals: Mapping[str, int], decimals: int = 2
+) -> pd.DataFrame:
+    """Check every printed value, with its name, against every claimed total, with its name.
+
+    One row per value and total: row, printed, of (what the total counts), n, count (as "320 of
+    325", or "none"), how it is printed, and `chance_of_fit` of that total.
+    """
+    rows = []
+    for name, value in printed:
+        for what, total in totals.items():
+            count = find_count(value, total, decimals)
+            found = f"{count.correct} of {count.total}" if count else "none"
+            row = {"row": name, "printed": value, "of": what, "n": total, "count": found}
+            how = count.how if count else ""
+            rows.append({**row, "how": how, "chance of fit": chance_of_fit(total, decimals)})
+    return pd.DataFrame(rows)
 
 
 def fitting_totals(

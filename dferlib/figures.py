@@ -201,19 +201,33 @@ def plot_roc(curves: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -
 
 
 def plot_samples(
-    frames: np.ndarray, row_labels: Sequence[str], column_labels: Sequence[str]
+    frames: np.ndarray,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    *,
+    maps: np.ndarray | None = None,
+    colour_label: str = "relevance",
 ) -> Figure:
-    """Grid of frames (rows, columns, H, W, 3) with a label to each row and column."""
+    """Grid of frames (rows, columns, H, W, 3) with a label to each row and column.
+
+    ``maps`` (rows, columns, H, W) in 0..1 are laid over the frames, blue to red with one scale for
+    all; a frame whose map holds NaN is shown bare.
+    """
     rows, columns = frames.shape[:2]
     figure, axes = plt.subplots(
         rows, columns, figsize=(1.05 * columns + 0.9, 1.05 * rows + 0.3), squeeze=False
     )
     for row, column in np.ndindex(rows, columns):
         _show(axes[row, column], frames[row, column])
+        if maps is not None and not np.isnan(maps[row, column]).any():
+            axes[row, column].imshow(maps[row, column], cmap="jet", vmin=0, vmax=1, alpha=0.45)
         if row == 0:
             axes[row, column].set_title(column_labels[column], fontsize=8)
     for axis, label in zip(axes[:, 0], row_labels, strict=True):
         axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+    if maps is not None:
+        scale = plt.cm.ScalarMappable(plt.Normalize(0, 1), "jet")
+        figure.colorbar(scale, ax=axes, shrink=0.7, label=colour_label)
     return figure
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from dferlib.audit import (
     chance_of_fit,
+    check_shares,
     find_count,
     fits_fold_mean,
     fitting_totals,
@@ -70,6 +71,13 @@ def test_worked_values(value, total, expected):
 def test_a_half_may_go_either_way():
     assert find_count(3.12, 32).how == "rounded"  # 1 of 32 is 3.125
     assert find_count(3.13, 32).how == "rounded"
+
+
+def test_a_table_of_checks_has_every_value_against_every_total():
+    table = check_shares([("a", 98.46), ("b", 100.0)], {"five folds of 65": 325, "all": 327})
+    assert list(table["count"]) == ["320 of 325", "none", "325 of 325", "327 of 327"]
+    assert list(table["how"]) == ["rounded", "", "exact", "exact"]
+    assert table["chance of fit"].between(0.04, 0.06).all()
 
 
 def test_totals_that_several_values_share():

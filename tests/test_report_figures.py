@@ -164,6 +164,18 @@ def test_maps_share_one_colour_scale():
     assert limits == {(0.0, 1.0)}
 
 
+def test_maps_are_laid_over_the_frames_that_have_one():
+    frames, maps = np.zeros((2, 3, 4, 4, 3)), np.full((2, 3, 4, 4), np.nan)
+    maps[:, 2] = 0.5
+    figure = figures.plot_samples(frames, ["a", "b"], ["1", "2", "map"], maps=maps)
+    counts = [len(ax.images) for ax in figure.axes[:6]]
+    assert counts == [1, 1, 2, 1, 1, 2]
+    assert {im.get_clim() for ax in figure.axes[:6] for im in ax.images[1:]} == {(0, 1)}
+    assert len(figure.axes) == 7  # and the colour bar
+    plain = figures.plot_samples(frames, ["a", "b"], ["1", "2", "3"])
+    assert len(plain.axes) == 6
+
+
 def test_widget_redraws_for_each_choice():
     drawn = []
 
