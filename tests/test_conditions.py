@@ -31,7 +31,6 @@ def test_people_and_movement_stay(scenes):
     first = scenes["ideal"]
     for scene in scenes.values():
         assert torch.equal(scene.plan.aus, first.plan.aus)
-        assert torch.equal(scene.plan.camera, first.plan.camera)
         assert scene.people is first.people
         assert (scene.nuisances.shows == SUBJECT).all()
         assert not scene.nuisances.occluder.any()
@@ -41,6 +40,8 @@ def test_people_and_movement_stay(scenes):
 def test_each_condition_changes_what_it_says(scenes, filmed):
     landmarks = {name: truth["landmarks"] for name, (_, truth) in filmed.items()}
     np.testing.assert_array_equal(landmarks["ideal"], landmarks["badly lit"])
+    middle = landmarks["deflected"][..., 0].mean() / SIZE
+    assert 0.4 < middle < 0.6  # the camera follows
     nose, jaw = 30, (0, 16)  # of 68 landmarks
 
     def lean(name: str) -> np.ndarray:
