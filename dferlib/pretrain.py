@@ -24,8 +24,9 @@ from tqdm.auto import tqdm
 
 from dferlib.datasets import open_store
 from dferlib.datasets.batches import ClipLoader
+from dferlib.datasets.cache import cache_folder
 from dferlib.datasets.standins import plan_standin
-from dferlib.datasets.store import FrameStore, cache_folder
+from dferlib.datasets.store import FrameStore
 from dferlib.evaluate import autocast, choose_precision, memory_format
 from dferlib.models import create_model, list_options
 from dferlib.runs import digest

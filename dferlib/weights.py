@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from dferlib.datasets.store import cache_folder
+from dferlib.datasets.cache import cache_folder
 from dferlib.runs import write_atomic, write_json
 
 INITS = ("random", "torchvision", "synthetic")

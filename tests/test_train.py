@@ -9,8 +9,8 @@ from toy import make_store
 
 from dferlib import sweep
 from dferlib.datasets.batches import ClipLoader, denormalise
+from dferlib.datasets.cache import cache_folder
 from dferlib.datasets.folds import split_fold
-from dferlib.datasets.store import cache_folder
 from dferlib.evaluate import make_predictions, predict
 from dferlib.losses import create_loss
 from dferlib.models import create_model

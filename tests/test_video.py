@@ -154,3 +154,33 @@ def test_clips_without_a_face_or_without_anything(make_video, tmp_path):
     frames, note, _ = read_clip(Clip("c", "s", "fear", (), 25.0, -1), 16)
     assert (frames.shape, note) == ((1, 16, 16, 3), NOTHING)
     assert set(frames.ravel()) == {128}
+
+
+def test_frames_are_counted_once_and_anew_after_a_change(make_video, tmp_path, monkeypatch):
+    monkeypatch.setenv("DFER_CACHE", str(tmp_path / "cache"))
+    paths = [
+        make_video(tmp_path / f"{name}/clip.flv", count=count)
+        for name, count in (("a", 5), ("b", 7))
+    ]
+    (tmp_path / "b/none.flv").write_text("no video")
+    paths.append(tmp_path / "b/none.flv")
+    facts, errors = video.probe_all(paths)
+    assert [fact.count for fact in facts.values()] == [5, 7]
+    assert len(errors) == 1
+    opened = []
+    monkeypatch.setattr(video, "probe", lambda path: opened.append(path) or probe(path))
+    assert video.probe_all(paths) == (facts, errors)
+    assert opened == paths[2:]  # what could not be opened is tried again
+    make_video(paths[0], count=6)
+    assert video.probe_all(paths)[0][str(paths[0])].count == 6
+    (note,) = (tmp_path / "cache/videos").glob("*.json")
+    note.write_text("{torn")
+    assert video.probe_all(paths[:2])[0][str(paths[1])].count == 7
+
+
+def test_a_cache_that_cannot_be_written_is_no_hindrance(make_video, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DFER_CACHE", str(tmp_path / "file"))
+    path = make_video(tmp_path / "clip.flv")
+    assert video.probe_all([path])[0][str(path)].count == 9
+    assert video.probe_all([]) == ({}, [])

@@ -6,6 +6,7 @@
 `python -m dferlib.datasets check ckplus ROOT` looks over a dataset that was just unpacked.
 """
 
+from dferlib.datasets.cache import cache_folder
 from dferlib.datasets.checking import (
     CheckReport,
     check,
@@ -23,7 +24,7 @@ from dferlib.datasets.manifest import (
     StoreError,
     class_name,
 )
-from dferlib.datasets.store import FrameStore, cache_folder, load_store, open_store
+from dferlib.datasets.store import FrameStore, load_store, open_store
 
 __all__ = [
     "DATASETS",

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +26,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from dferlib.datasets.building import (
     MANIFEST_FILE,
@@ -36,6 +34,7 @@ from dferlib.datasets.building import (
     TIMING_FILE,
     build_store,
 )
+from dferlib.datasets.cache import cache_folder
 from dferlib.datasets.face_report import FACES_FILE, make_faces_table, read_faces_table
 from dferlib.datasets.manifest import DatasetError, StoreError, manifest_digest, read_manifest
 from dferlib.datasets.sources import Source, find_source
@@ -82,12 +81,6 @@ class FrameStore:
 
     def __reduce__(self) -> tuple:
         return load_store, (self.path,)
-
-
-def cache_folder() -> Path:
-    """Folder of everything that can be made again: $DFER_CACHE, else the user's cache folder."""
-    chosen = os.environ.get("DFER_CACHE", "")
-    return Path(chosen).expanduser() if chosen else user_cache_path("dferlib", appauthor=False)
 
 
 def open_store(

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from dferlib.datasets.cache import VideoNotes
 from dferlib.datasets.images import MAX_PIXELS
 from dferlib.datasets.manifest import DatasetError
 
@@ -82,10 +83,16 @@ def picture_of_video(path: str | Path) -> tuple[int, int, str]:
 
 
 def probe_all(paths: Sequence[str | Path]) -> tuple[dict[str, VideoFacts], list[str]]:
-    """Facts of many videos by path, and what is wrong with those that cannot be opened."""
+    """Facts of many videos by path, and what is wrong with those that cannot be opened.
+
+    A video that was opened before and has not changed since is not opened again.
+    """
     import_av()
+    notes = VideoNotes(paths)
 
     def attempt(path: str | Path) -> VideoFacts | str:
+        if known := notes.find(path):
+            return VideoFacts(*known)
         try:
             return probe(path)
         except DatasetError as error:
@@ -94,6 +101,10 @@ def probe_all(paths: Sequence[str | Path]) -> tuple[dict[str, VideoFacts], list[
     with ThreadPoolExecutor() as pool:  # waits for the disk, most of the time
         results = list(pool.map(attempt, paths))
     facts = {str(p): r for p, r in zip(paths, results, strict=True) if isinstance(r, VideoFacts)}
+    for path, fact in facts.items():
+        if notes.find(path) is None:
+            notes.note(path, fact.count, fact.fps)
+    notes.save()
     return facts, [result for result in results if isinstance(result, str)]
 
 
