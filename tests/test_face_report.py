@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from dferlib.datasets import DatasetError, StoreError, choose_classes, face_report, load_store
+from dferlib.datasets.face_options import parse_faces
 from dferlib.datasets.face_report import COLUMNS, FaceRecord, FaceReport, make_faces_table
 from dferlib.datasets.reading import read_clip
 from dferlib.datasets.scan import Clip
@@ -99,6 +100,15 @@ def test_options_do_not_matter_where_the_owner_cropped(oulu, open_real):
     assert set(first.faces["found_by"]) == {"owner"}
     assert (first.faces["own"] == first.faces["looked"]).all()
     assert set(first.faces["pixels"]) == {320.0}
+
+
+def test_landmarks_are_left_aside_where_a_detector_is_named(ckplus_tree):
+    frames = sorted(map(str, ckplus_tree.rglob("S005_001_*.png")))
+    marks = sorted(map(str, ckplus_tree.rglob("S005_001_*_landmarks.txt")))
+    clip = Clip("c", "s", "fear", tuple(frames), 30.0, -1, tuple(marks))
+    chosen = [read_clip(clip, 32, parse_faces(text)) for text in ("", "detector=haar")]
+    assert [crops.record.found_by for crops in chosen] == ["landmarks", "haar"]
+    assert [crops.note for crops in chosen] == ["", ""]
 
 
 def test_a_rare_face_is_noted(tmp_path, ckplus_tree):

@@ -21,7 +21,7 @@ import numpy as np
 
 from dferlib.datasets import video
 from dferlib.datasets.detectors import Detector, Faces, make_detector
-from dferlib.datasets.face_options import OWNER, FaceOptions
+from dferlib.datasets.face_options import AUTO, OWNER, FaceOptions
 from dferlib.datasets.face_report import NO_DETECTOR, FaceRecord
 from dferlib.datasets.faces import (
     LANDMARKS,
@@ -156,7 +156,7 @@ def _fit(clip: Clip, crops: list[np.ndarray], note: str) -> tuple[np.ndarray, st
 def _find_face(clip: Clip, faces: FaceOptions) -> _Found:
     """Where the clip's face is, and a note if it is not as it should be."""
     views = clip.views or (View(),)
-    if any(clip.landmarks):
+    if faces.detector == AUTO and any(clip.landmarks):
         return _Found(views[0], *_read_marks(clip, faces))
     name = faces.chosen_detector
     detector = _detector(name, faces.smallest)
@@ -178,7 +178,8 @@ def _find_face(clip: Clip, faces: FaceOptions) -> _Found:
     windows, record = _settle(
         FaceRecord(clip.clip_id, name, len(found), own), raw, box, clip, faces
     )
-    notes = ["no landmarks, face detected instead"] if clip.landmarks else []
+    wanted = faces.detector == AUTO and clip.landmarks
+    notes = ["no landmarks, face detected instead"] if wanted else []
     if own < FEW * len(found):
         notes.append(f"face found in {own} of {len(found)} frames only, the others borrow its box")
     return _Found(view, windows, "; ".join(notes), record)
