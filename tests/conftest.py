@@ -46,21 +46,30 @@ def _write_once(folder: Path, write) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ckplus_tree(shared_folder) -> Path:
-    """CK+ in its flat layout, four labelled subjects and one other. Copy it before changing it."""
-    from dferlib.datasets.fixtures import write_ckplus
+def rendered_tree(shared_folder):
+    """Path of a dataset's fixture, rendered once in the session. Copy it before changing it."""
+    from dferlib.datasets import fixtures
 
-    return _write_once(shared_folder / "ckplus", lambda path: write_ckplus(path, subjects=4))
+    def render(dataset, *, subjects=2, layout=""):
+        if dataset in ("mmi", "cremad", "ravdess"):
+            pytest.importorskip("av")
+        write, chosen = getattr(fixtures, f"write_{dataset}"), {"layout": layout} if layout else {}
+        place = shared_folder / f"tree-{dataset}-{subjects}-{layout}"
+        return _write_once(place, lambda path: write(path, subjects=subjects, **chosen))
+
+    return render
 
 
 @pytest.fixture(scope="session")
-def oulu_tree(shared_folder) -> Path:
-    """Oulu-CASIA in its nested layout: two subjects. Copy it before changing it."""
-    from dferlib.datasets.fixtures import write_oulu
+def ckplus_tree(rendered_tree) -> Path:
+    """CK+ in its flat layout, four labelled subjects and one other. Copy it before changing it."""
+    return rendered_tree("ckplus", subjects=4)
 
-    return _write_once(
-        shared_folder / "oulu", lambda path: write_oulu(path, subjects=2, layout="nested")
-    )
+
+@pytest.fixture(scope="session")
+def oulu_tree(rendered_tree) -> Path:
+    """Oulu-CASIA in its nested layout: two subjects. Copy it before changing it."""
+    return rendered_tree("oulu", subjects=2, layout="nested")
 
 
 @pytest.fixture
@@ -87,21 +96,6 @@ def open_real(tmp_path):
         )
 
     return run
-
-
-@pytest.fixture(scope="session")
-def rendered_tree(shared_folder):
-    """Path of a dataset's fixture, rendered once in the session. Copy it before changing it."""
-    from dferlib.datasets import fixtures
-
-    def render(dataset, *, subjects=2, layout=""):
-        if dataset in ("mmi", "cremad", "ravdess"):
-            pytest.importorskip("av")
-        write, chosen = getattr(fixtures, f"write_{dataset}"), {"layout": layout} if layout else {}
-        place = shared_folder / f"tree-{dataset}-{subjects}-{layout}"
-        return _write_once(place, lambda path: write(path, subjects=subjects, **chosen))
-
-    return render
 
 
 @pytest.fixture
