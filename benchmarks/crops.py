@@ -16,6 +16,7 @@ looking only.
 import argparse
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -170,6 +171,7 @@ def main() -> None:
             print(clip.clip_id, record["clips"][clip.clip_id]["ratios"], flush=True)
     folder = chosen.out or (project_root() or Path()) / "results" / "faces"
     settings = {"size": SIZE, "frames": chosen.frames, "seed": chosen.seed}
+    settings |= {"opencv": cv2.__version__, "facenet-pytorch": version("facenet-pytorch")}
     write_json(folder / "crops.json", record | {"settings": settings, "provenance": provenance()})
 
 

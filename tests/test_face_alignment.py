@@ -126,3 +126,18 @@ def test_aligning_without_the_extra_says_how_to_install_it(tmp_path, portrait, m
     clip = write_clip(tmp_path, portrait, [0], landmarks=False)
     with pytest.raises(DatasetError, match=r"pip install 'dferlib\[face\]'"):
         read_clip(clip, SIZE, parse_faces("align=first"))
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "RGBA", "P"])
+def test_a_face_is_found_in_images_of_every_kind(tmp_path, portrait, mode):
+    grey = Image.fromarray(portrait.pixels).convert("L")
+    grey.save(tmp_path / "plain.png")
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    (deep if mode == "I;16" else grey.convert(mode)).save(tmp_path / "other.png")
+    crops = [
+        read_clip(Clip("c", "s", "fear", (str(tmp_path / name),), 25.0, -1), SIZE)
+        for name in ("plain.png", "other.png")
+    ]
+    assert [c.record.found_by for c in crops] == ["haar", "haar"]
+    assert crops[1].frames.shape == (1, SIZE, SIZE, 3)
+    assert np.abs(crops[0].frames.astype(int) - crops[1].frames).max() <= 2
