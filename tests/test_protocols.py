@@ -102,7 +102,7 @@ def test_unknown_names_are_answered_with_the_valid_ones():
         load_protocol("stcm")
     with pytest.raises(ValueError, match="did you mean 'quick'"):
         PAPER.resolve("quik", "oulu", "stcam")
-    with pytest.raises(ValueError, match="Valid: ckplus, mmi, oulu"):
+    with pytest.raises(ValueError, match="Valid: ckplus, folder, mmi, oulu"):
         PAPER.resolve("quick", "afew", "stcam")
     with pytest.raises(ValueError, match="did you mean 'baseline'"):
         PAPER.resolve("quick", "oulu", "base_line")
