@@ -101,9 +101,11 @@ ACCESS: Mapping[str, Access] = MappingProxyType(
 def how_to_get(dataset: str) -> str:
     """Where to get a dataset, and what to use without it, for the text of an error."""
     entry = ACCESS[dataset]
-    lines = [f"Access: {_where(entry)}."]
-    known = {"how": entry.how, "who": entry.who, "cost": entry.cost, "may be shown": entry.shown}
-    lines.append("; ".join(f"{name}: {text}" for name, text in known.items()) + ".")
+    facts = (entry.how, entry.who, entry.cost, entry.shown)
+    told = [f"{name}: {text}" for name, text in zip(COLUMNS[2:], facts, strict=True) if text != ASK]
+    asked = [name for name, text in zip(COLUMNS[2:], facts, strict=True) if text == ASK]
+    told += [f"{', '.join(asked)}: {ASK}"] if asked else []
+    lines = [f"Access: {_where(entry)}", *(f"  {text}" for text in told)]
     if dataset in WITHOUT_STANDIN:
         lines.append("It has no procedural stand-in.")
     else:
