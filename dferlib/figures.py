@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dferlib.schematics import plot_attention as plot_attention
 from dferlib.schematics import plot_placement as plot_placement
 from dferlib.schematics import plot_stages as plot_stages
 

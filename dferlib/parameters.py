@@ -56,6 +56,7 @@ class Settings(BaseModel):
     seeds: tuple[int, ...]
     device: str
     results_dir: str
+    extras: dict[str, str] = {}  # what this paper's notebook declares beyond `PARAMETERS`
 
     def folder(self, source: str) -> Path:
         """Return the folder of these runs; `source` is where the pixels came from."""
@@ -68,26 +69,30 @@ def check_parameters(
     *,
     datasets: Iterable[str],
     protocol: Protocol | None = None,
+    extras: Mapping[str, str] | None = None,
 ) -> Settings:
     """Check what was injected into a notebook; call it as `check_parameters(slug, globals(), ...)`.
 
     `datasets` are the names of the paper's that the notebook can run; "folder", one's own clips, is
-    always allowed, too. `protocol` defaults to the one of `slug`.
+    always allowed, too. `protocol` defaults to the one of `slug`; `extras` maps the notebook's own
+    parameters to their defaults, all of them text.
     Raises ParameterError listing everything that is wrong at once: unknown names with the nearest
     valid one, and values of a wrong type or that are not allowed.
     """
+    defaults = {name: default for name, (_, default) in PARAMETERS.items()} | dict(extras or {})
     problems = [
-        unknown_name("parameter", name, PARAMETERS)
-        for name in sorted(_injected_names(namespace) - set(PARAMETERS))
+        unknown_name("parameter", name, defaults)
+        for name in sorted(_injected_names(namespace) - set(defaults))
     ]
     values = {
-        name: _text(name, namespace.get(name, default), problems)
-        for name, (_, default) in PARAMETERS.items()
+        name: _text(name, namespace.get(name, default), default, problems)
+        for name, default in defaults.items()
     }
     if problems:
         raise refusal(problems)
     paper = load_protocol(slug) if protocol is None else protocol
-    return _resolve(slug, values, tuple(datasets), paper)
+    settings = _resolve(slug, values, tuple(datasets), paper)
+    return settings.model_copy(update={"extras": {name: values[name] for name in extras or {}}})
 
 
 def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper: Any) -> Settings:
@@ -192,13 +197,13 @@ def _declaration(node: ast.stmt) -> tuple[str, tuple[str, Any]]:
     raise ValueError("not an assignment of a literal")
 
 
-def _text(name: str, value: Any, problems: list[str]) -> str:
+def _text(name: str, value: Any, default: str, problems: list[str]) -> str:
     if name in NUMBER_LISTS and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
         problems.append(
             f"{name} is {value!r} of type {type(value).__name__}; it has to be text, as in "
-            f"{name} = {PARAMETERS[name][1]!r}"
+            f"{name} = {default!r}"
         )
         return ""
     return value.strip()

@@ -84,24 +84,38 @@ def published_beside_ours(
     ``not run`` with the command. One's own clips in ``evidence`` follow, with nothing published.
     Raises ValueError for a metric that the table does not have.
     """
+    variant_of = {v.rows[table]: slug for slug, v in paper.variants.items() if table in v.rows}
     printed = () if dataset and dataset not in paper.datasets else paper.reported(table, dataset)
     cells = [*printed, *own_cells(paper, table, evidence, dataset)]
-    cells = [(metric_name(cell.metric), cell) for cell in cells]
-    cells = [(name, cell) for name, cell in cells if name is not None]
-    names = tuple(dict.fromkeys(name for name, _ in cells))
+    cells = [(cell, variant_of.get(cell.row)) for cell in cells if metric_name(cell.metric)]
+    names = tuple(dict.fromkeys(metric_name(cell.metric) for cell, _ in cells))
     if metric is not None and metric not in names:
         raise ValueError(f"metric is {metric!r}; Table {table} has: {', '.join(names) or 'none'}")
-    variant_of = {v.rows[table]: slug for slug, v in paper.variants.items() if table in v.rows}
+    chosen = [pair for pair in cells if metric in (None, metric_name(pair[0].metric))]
+    return cells_beside_ours(paper, chosen, evidence, select=select)
+
+
+def cells_beside_ours(
+    paper: Protocol,
+    cells: Iterable[tuple[Reported, str | None]],
+    evidence: Evidence,
+    *,
+    select: str = "last",
+) -> pd.DataFrame:
+    """Any published cells, those of a figure for instance, with the variant that each belongs to.
+
+    The variant is a name in the predictions, or None where nothing of ours belongs to a cell.
+    Returns the table that ``published_beside_ours`` does.
+    """
+    cells = list(cells)
+    wanted = dict.fromkeys((*(metric_name(cell.metric) for cell, _ in cells), "UAR"))
     scored: dict[str, pd.DataFrame] = {}
     rows = []
-    for name, cell in cells:
-        if metric not in (None, name):
-            continue
+    for cell, variant in cells:
         if cell.dataset in evidence and cell.dataset not in scored:
-            wanted = dict.fromkeys((*names, "UAR"))
             classes = classes_of(paper, cell.dataset, evidence[cell.dataset])
             scored[cell.dataset] = score_metrics(evidence[cell.dataset], classes, wanted, select)
-        variant = variant_of.get(cell.row)
+        name = metric_name(cell.metric)
         row = {"dataset": cell.dataset, "row": cell.row, "metric": name, "unit": cell.unit}
         row |= {"published": cell.value, "status": "published only"}
         if variant is not None:
@@ -120,7 +134,8 @@ def _own(
     if scored is None:
         return {"status": f"{NOT_RUN}: {command(paper, cell.dataset)}"}
     if (variant, name) not in scored.index:
-        return {"status": f"{NOT_RUN}: {command(paper, cell.dataset, variant)}"}
+        row = variant if variant in paper.variants else ""
+        return {"status": f"{NOT_RUN}: {command(paper, cell.dataset, row)}"}
     own, scale = scored.loc[(variant, name)], 100 if cell.unit == "%" else 1
     values = {"ours": own["value"], "ci_low": own["low"], "ci_high": own["high"]}
     values = {key: scale * value for key, value in values.items()}

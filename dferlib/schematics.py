@@ -76,6 +76,37 @@ def plot_placement(shapes: dict[str, str]) -> Figure:
     return figure
 
 
+def plot_attention(shapes: dict[str, str], *, title: str = "") -> Figure:
+    """Multi-head self-attention with its norm and residual, from left to right.
+
+    ``shapes`` gives the texts under the keys input, heads, weights and output.
+    """
+    figure, ax = plt.subplots(figsize=(10.5, 3.4))
+    ax.set(xlim=(0, 15.6), ylim=(-2.4, 2.3), title=title)
+    ax.axis("off")
+    columns = {"LayerNorm": 1.7, "scaled dot\nproduct": 6.3, "SoftMax": 8.2}
+    columns |= {"weighted\nsum": 10.1, "concatenate\nheads, $W_O$": 12.1}
+    for name, left in columns.items():
+        _box(ax, (left, 0), 1.5, 1.0, name, "#cfe0f3")
+    for height, name in ((1.3, "$q = W_Q$"), (0, "$k = W_K$"), (-1.3, "$v = W_V$")):
+        _box(ax, (4.0, height), 1.4, 0.8, name, "#eeeeee")
+        _arrow(ax, (3.25, 0), (3.95, height))
+    _arrow(ax, (0.7, 0), (1.65, 0))
+    _arrow(ax, (5.45, 1.3), (6.4, 0.5))
+    _arrow(ax, (5.45, 0), (6.25, 0))
+    for start, end in ((7.85, 8.15), (9.75, 10.05), (11.65, 12.05), (13.65, 14.3)):
+        _arrow(ax, (start, 0), (end, 0))
+    ax.plot([5.45, 10.85], [-1.3, -1.3], color="0.2", linewidth=1.1)
+    _arrow(ax, (10.85, -1.3), (10.85, -0.55))
+    ax.plot([0.9, 0.9, 14.45], [0, 2.1, 2.1], color="0.2", linewidth=1.1)
+    _arrow(ax, (14.45, 2.1), (14.45, 0.3))
+    ax.text(14.45, 0, "+", ha="center", va="center", bbox={"boxstyle": "circle", "fc": "w"})
+    places = {"input": (0.6, -0.5), "heads": (4.7, -2.1), "weights": (9.0, -0.9)}
+    for key, (x, y) in (places | {"output": (14.45, -0.9)}).items():
+        ax.text(x, y, shapes[key], ha="center", va="center", fontsize=7, family="monospace")
+    return figure
+
+
 def _box(
     ax: Axes, corner: tuple[float, float], width: float, height: float, text: str, colour: str
 ) -> None:

@@ -149,6 +149,18 @@ def with_settings(task: Task, label: str, **changes) -> Task:
     return replace(task, variant=f"{task.variant}, {label}", protocol=protocol)
 
 
+def init_problem(task: Task, init: str, num_classes: int) -> str:
+    """Why a task cannot start from these initial weights here; empty where it can.
+
+    They are loaded to find out: torchvision downloads its own once.
+    """
+    try:
+        pretrained_backbone(build_model(task, num_classes), init)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return ""
+
+
 def make_loader(task: Task, store: FrameStore, device: str | torch.device) -> ClipLoader:
     """The loader that a task's protocol asks for."""
     protocol = task.protocol
