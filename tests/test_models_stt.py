@@ -13,7 +13,7 @@ from torchvision.models.vgg import cfgs, make_layers
 from torchvision.models.video import r2plus1d_18, r3d_18
 
 from dferlib.cost import count_cost
-from dferlib.models import create_model
+from dferlib.models import _attention, create_model
 from dferlib.models._frames import encode_frames, positions_on_grid, real_frames
 from dferlib.models._recurrent import FramesThenRecurrent
 from dferlib.models._resnet import ResNet18
@@ -605,3 +605,18 @@ def test_the_two_resnets_differ_in_stem_and_shortcut():
     assert filled.shape == (1, 5, 2, 3, 3)
     torch.testing.assert_close(filled[:, :2], F.avg_pool3d(x, 1, stride=2))
     assert not filled[:, 2:].any()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_in_bf16_on_a_cpu_is_that_of_float32(masked):
+    q, k, v = (random(3, 2, 5, 8).requires_grad_() for _ in range(3))
+    mask = torch.tensor([True, True, True, False, True]) if masked else None
+    scores = (q @ k.mT / math.sqrt(8)).masked_fill(~mask if masked else torch.tensor(False), -1e9)
+    expected = scores.softmax(-1) @ v
+    torch.testing.assert_close(_attention.attend(q, k, v, mask), expected)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        read = _attention.attend(*(t.bfloat16() for t in (q, k, v)), mask)
+    assert read.dtype == torch.bfloat16
+    torch.testing.assert_close(read.float(), expected, atol=0.03, rtol=0.03)
+    read.float().sum().backward()
+    assert torch.isfinite(q.grad).all()

@@ -15,6 +15,7 @@ import pytest
 from dferlib import engine, notebook, parameters
 from dferlib.execution import NotebookError, main
 from dferlib.notebook import ParameterError, check_parameters, execute
+from dferlib.protocols import load_protocol
 
 DECLARED = 'dataset: str = "oulu"\nseeds: str = "0"\nsteps: int = 3'
 END = "from dferlib.notebook import finish\nfinish()"
@@ -383,3 +384,26 @@ def test_importing_the_notebook_module_stays_light():
     code = f"import sys, dferlib.notebook; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_paper_may_have_parameters_of_its_own():
+    values = defaults(init="faces.pth")
+    with pytest.raises(ParameterError, match="unknown parameter: 'init'"):
+        check_parameters("stcam", values, datasets=["oulu"])
+    settings = check_parameters("stcam", values, datasets=["oulu"], extras={"init": ""})
+    assert settings.extras == {"init": "faces.pth"}
+    assert check_parameters("stcam", defaults(), datasets=["oulu"], extras={"init": ""}).extras == {
+        "init": ""
+    }
+    with pytest.raises(ParameterError, match="init is 3"):
+        check_parameters("stcam", defaults(init=3), datasets=["oulu"], extras={"init": ""})
+
+
+def test_all_rows_are_those_of_the_preset():
+    paper = load_protocol("stt")
+    values = defaults(dataset="afew", preset="quick")
+    settings = check_parameters("stt", values, datasets=paper.datasets)
+    assert settings.variants == paper.variants_of("quick", "afew")
+    assert set(settings.variants) < set(paper.printed_on("afew"))
+    chosen = check_parameters("stt", {**values, "variants": "c3d-ds"}, datasets=paper.datasets)
+    assert chosen.variants == ("c3d-ds",)

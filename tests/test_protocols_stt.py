@@ -193,3 +193,34 @@ def test_the_criterion_is_the_binomial_interval_of_the_published_count():
 def test_no_criterion_where_the_paper_prints_nothing():
     with pytest.raises(ValueError, match=r"WAR on afew of variant.*former-dfer-ds"):
         PAPER.resolve("paper", "afew", "p3d-ti").criterion()
+
+
+# ---------------------------------------------------------------------------------------- presets
+
+
+def test_every_preset_runs_rows_that_the_paper_prints():
+    assert set(PAPER.variants_of("paper", "dfew")) == set(PAPER.printed_on("dfew"))
+    assert set(PAPER.variants_of("paper", "afew")) == set(PAPER.printed_on("afew"))
+    for preset in PAPER.presets:
+        for dataset in PAPER.datasets:
+            assert set(PAPER.variants_of(preset, dataset)) <= set(PAPER.printed_on(dataset))
+    quick = PAPER.variants_of("quick", "dfew")
+    rows = [{n for n, row in VARIANTS[v].rows.items()} for v in quick]
+    assert sum(1 in r for r in rows) == 4
+    assert sum(2 in r for r in rows) == 3
+    assert sum(3 in r for r in rows) >= 6
+
+
+def test_quick_rows_need_two_pretrained_trunks_only():
+    from dferlib.models import create_model
+    from dferlib.pretrain import pretrained_as
+
+    trunks = set()
+    for dataset in PAPER.datasets:
+        for name in PAPER.variants_of("quick", dataset):
+            plan = PAPER.resolve("quick", dataset, name)
+            model = create_model(plan.model, 7, **plan.model_options())
+            name, options = pretrained_as(plan.model, model.spec["options"])
+            trunks.add((name, str(sorted(options.items())), plan.init_frames))
+    assert {name for name, *_ in trunks} == {"resnet18_lstm", "resnet3d_18"}
+    assert len(trunks) == 2

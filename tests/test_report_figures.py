@@ -13,7 +13,8 @@ import pytest
 
 from dferlib import figures, report, scoring, summary, widgets
 from dferlib.parameters import Settings
-from dferlib.protocols import load_protocol
+from dferlib.protocols import Reported, load_protocol
+from dferlib.protocols.stt import reported_layers
 from dferlib.runs import Run
 
 PAPER = load_protocol("stcam")
@@ -369,3 +370,24 @@ def test_times_stand_beside_each_other():
     assert [bar.get_width() for bar in ax.patches] == [4.0, 1.0, 2.0, 3.0]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["training", "testing"]
     plt.close(ax.figure)
+
+
+def test_cells_of_a_figure_stand_beside_ours(dfew_predictions):
+    cells = [
+        (Reported(0, "dfew", f"N = {n}", metric, value, "%"), "stt" if n == 4 else f"stt, {n}")
+        for n, values in reported_layers().items()
+        for metric, value in values.items()
+    ]
+    table = report.cells_beside_ours(STT, cells, {"dfew": dfew_predictions})
+    own = table[table["ours"].notna()]
+    assert list(own["row"]) == ["N = 4", "N = 4"]
+    assert list(own["published"]) == [54.58, 66.65]
+    assert own["ours"].tolist() == pytest.approx([30, 30])
+    assert table.loc[0, "status"].endswith("-p dataset dfew")  # depth is no row of a table
+
+
+def test_a_schematic_names_its_shapes():
+    shapes = {"input": "a", "heads": "b", "weights": "c", "output": "d"}
+    figure = figures.plot_attention(shapes, title="t")
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {"a", "b", "c", "d", "+", "SoftMax"} <= texts

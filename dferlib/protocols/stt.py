@@ -117,11 +117,11 @@ _SMOKE = Preset(
         "epochs": (1, "one pass is enough to run every line"),
         "milestones": ((), "there is no second epoch"),
         "folds": ((1,), "one fold is enough to run every line"),
-        "fraction": (0.006, "75 of 11,697 clips"),
+        "fraction": (0.002, "35 clips, one of each class and fold"),
         "init": ("random", "pre-training would take longer than the test"),
     },
     by_dataset={
-        "afew": {"fraction": (0.06, "70 of 1,156 clips"), "lr": (0.01, "nothing is fine-tuned")}
+        "afew": {"fraction": (0.03, "33 of 1,156 clips"), "lr": (0.01, "nothing is fine-tuned")}
     },
     variants={
         "dfew": ((*_TABLES_1_2, "resnet18-lstm-ti", "former-dfer-ds"), "seconds"),
