@@ -108,12 +108,13 @@ def cells_beside_ours(
     Returns the table that ``published_beside_ours`` does.
     """
     cells = list(cells)
-    wanted = dict.fromkeys((*(metric_name(cell.metric) for cell, _ in cells), "UAR"))
     scored: dict[str, pd.DataFrame] = {}
     rows = []
     for cell, variant in cells:
         if cell.dataset in evidence and cell.dataset not in scored:
             classes = classes_of(paper, cell.dataset, evidence[cell.dataset])
+            names = [metric_name(c.metric) for c, _ in cells if c.dataset == cell.dataset]
+            wanted = dict.fromkeys((*names, "UAR"))
             scored[cell.dataset] = score_metrics(evidence[cell.dataset], classes, wanted, select)
         name = metric_name(cell.metric)
         row = {"dataset": cell.dataset, "row": cell.row, "metric": name, "unit": cell.unit}

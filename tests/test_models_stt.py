@@ -610,7 +610,7 @@ def test_the_two_resnets_differ_in_stem_and_shortcut():
 @pytest.mark.parametrize("masked", [False, True])
 def test_attention_in_bf16_on_a_cpu_is_that_of_float32(masked):
     q, k, v = (random(3, 2, 5, 8).requires_grad_() for _ in range(3))
-    mask = torch.tensor([True, True, True, False, True]) if masked else None
+    mask = torch.tensor([[True, True, True, False, True]]) if masked else None
     scores = (q @ k.mT / math.sqrt(8)).masked_fill(~mask if masked else torch.tensor(False), -1e9)
     expected = scores.softmax(-1) @ v
     torch.testing.assert_close(_attention.attend(q, k, v, mask), expected)

@@ -180,6 +180,8 @@ class Protocol:
 
     def printed_on(self, dataset: str) -> tuple[str, ...]:
         """Return the variants for which the paper prints a value on a dataset."""
+        if dataset == OWN_CLIPS:
+            return ()
         if dataset not in self.classes:
             return ()
         cells = {(cell.table, cell.row) for cell in self.reported(dataset=dataset)}

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from dferlib.protocols._protocol import (
+    OWN_CLIPS,
     Criterion,
     Preset,
     Protocol,
@@ -58,6 +59,7 @@ _NO_DFEW = "the weights of STT on DFEW are not public; the notebook shows STT fr
 _ON_DFEW = tuple(slug for slug, v in VARIANTS.items() if set(v.rows) & {1, 2, 3})
 _ON_AFEW = tuple(slug for slug, v in VARIANTS.items() if 4 in v.rows)
 _ALL = "every row that the paper prints for this dataset"
+_OWN_ROWS = "what the paper is about"
 _TABLES_1_2 = ("lstm", "spatial", "temporal", "stt", "cross-entropy", "label-smoothing")
 _TWO_TRUNKS = (
     "chosen by cost, before any result: two pre-trained trunks, ResNet-18 and 3D ResNet-18, serve "
@@ -68,7 +70,11 @@ _PAPER = Preset(
     purpose="the full protocol of the paper",
     changes={"init": ("synthetic", _NO_FACES)},
     by_dataset={"afew": {"init": ("synthetic", _NO_DFEW)}},
-    variants={"dfew": (_ON_DFEW, _ALL), "afew": (_ON_AFEW, _ALL)},
+    variants={
+        "dfew": (_ON_DFEW, _ALL),
+        "afew": (_ON_AFEW, _ALL),
+        OWN_CLIPS: (_TABLES_1_2, _OWN_ROWS),
+    },
 )
 _QUICK = Preset(
     purpose="minutes on two CPU cores",
@@ -101,6 +107,7 @@ _QUICK = Preset(
             ),
             _TWO_TRUNKS,
         ),
+        OWN_CLIPS: (_TABLES_1_2, _OWN_ROWS),
         "afew": (
             ("stt", "r3d-ds", "resnet18-lstm-ds", "resnet18-gru-ds", "former-dfer-ds"),
             _TWO_TRUNKS,
@@ -126,6 +133,7 @@ _SMOKE = Preset(
     variants={
         "dfew": ((*_TABLES_1_2, "resnet18-lstm-ti", "former-dfer-ds"), "seconds"),
         "afew": (("stt", "resnet18-lstm-ds", "former-dfer-ds"), "seconds"),
+        OWN_CLIPS: (("stt", "cross-entropy"), "seconds"),
     },
 )
 
