@@ -84,8 +84,12 @@ def measure(root: Path, cache: Path, size: int, workers: int) -> tuple[Path, dic
     peaks: list[int] = []
     watcher = threading.Thread(target=watch, args=(psutil.Process(child.pid), peaks))
     watcher.start()
-    path, seconds, building = child.communicate()[0].split()
-    watcher.join()
+    try:
+        path, seconds, building = child.communicate()[0].split()
+    finally:
+        if child.poll() is None:  # this process was told to stop
+            os.killpg(child.pid, signal.SIGKILL)
+        watcher.join()
     row = {"workers": workers, "seconds": round(float(seconds), 1)}
     row |= {"building_seconds": float(building), "peak_mb": round(max(peaks) / 2**20)}
     return Path(path), {**row, "load_before": round(before, 2)}
@@ -123,6 +127,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--out", type=Path, help="default: results/store in the project")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up
     with tempfile.TemporaryDirectory() as place:
         root, rows, paths = Path(place) / "data", [], []
         make_tree(root, options.clips, options.frames)
