@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dferlib.datasets import DatasetError, video
+from dferlib.datasets.face_options import parse_faces
 from dferlib.datasets.reading import NO_FACE, NOTHING, look, read_clip
 from dferlib.datasets.scan import Clip, View
 from dferlib.datasets.video import compare_counts, count_decoded, is_lfs_stub, iter_frames, probe
@@ -140,10 +141,13 @@ def test_the_half_with_a_face_is_taken(make_video, tmp_path, face):
     # the recipe of a dual view: the other half has no face that the detector knows
     both = [np.concatenate([np.full_like(f, 100), f], axis=1) for f in face]
     path = make_video(tmp_path / "dual.avi", frames=both)
-    frames, note, _ = read_clip(clip_of(path, 3, views=(View("left"), View("right"))), 32)
-    alone, _, _ = read_clip(clip_of(make_video(tmp_path / "u.avi", frames=face), 3), 32)
-    assert note == ""
-    assert np.corrcoef(frames.ravel(), alone.ravel())[0, 1] > 0.9
+    for faces in ("box=clip", "box=frame"):
+        options = parse_faces(faces)
+        dual = clip_of(path, 3, views=(View("left"), View("right")))
+        frames, note, record = read_clip(dual, 32, options)
+        alone = read_clip(clip_of(make_video(tmp_path / "u.avi", frames=face), 3), 32, options)
+        assert (note, record.own) == ("", 3)
+        assert np.corrcoef(frames.ravel(), alone.frames.ravel())[0, 1] > 0.9
 
 
 def test_clips_without_a_face_or_without_anything(make_video, tmp_path):
