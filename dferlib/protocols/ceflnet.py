@@ -30,10 +30,23 @@ from dferlib.protocols.ceflnet_reported import (
     reported_sweep,
     training_settings,
 )
-from dferlib.protocols.ceflnet_variants import NETWORK_FIELDS, QUICK_ROWS, SMOKE_ROWS, VARIANTS
+from dferlib.protocols.ceflnet_variants import (
+    NETWORK_FIELDS,
+    QUICK_ROWS,
+    REPRESENTATIONS,
+    SMOKE_ROWS,
+    SWEEPS,
+    VARIANTS,
+)
 
-__all__ = ["PAPER", "VARIANTS", "CeflnetProtocol", "reported", "reported_confusion"]
-__all__ += ["reported_locating", "reported_spread", "reported_sweep", "training_settings"]
+__all__ = ["PAPER", "REPRESENTATIONS", "SWEEPS", "VARIANTS", "CeflnetProtocol", "reported"]
+__all__ += [
+    "reported_confusion",
+    "reported_locating",
+    "reported_spread",
+    "reported_sweep",
+    "training_settings",
+]
 
 _NO_FACES = "the authors' checkpoint, a ResNet-18 for faces, is not part of this project"
 _OFFICIAL = "the folds of DFEW's lists; AFEW's training and validation list"
@@ -65,7 +78,7 @@ _QUICK = Preset(
 _SMOKE = Preset(
     purpose="seconds; shows that everything runs, and nothing else",
     changes={
-        "store_size": (36, "as above, for the smallest input"),
+        "store_size": (32, "the input itself; nothing is cropped"),
         "input_size": (32, "smallest input that leaves one position after five halvings"),
         "width": (0.25, "a sixteenth of the multiplications"),
         "num_frames": (14, "two frames a clip"),
@@ -83,8 +96,8 @@ _SMOKE = Preset(
             "fraction": (0.34, "ten subjects of 30"),
             "num_folds": (5, "ten subjects fill five folds"),
         },
-        "afew": {"fraction": (0.06, "70 of 1,156 clips")},
-        "dfew": {"fraction": (0.006, "75 of 11,697 clips")},
+        "afew": {"fraction": (0.03, "36 of 1,156 clips")},
+        "dfew": {"fraction": (0.003, "36 of 11,697 clips")},
     },
     variants=SMOKE_ROWS,
 )

@@ -91,3 +91,17 @@ SMOKE_ROWS = MappingProxyType(
         "dfew": ((*_FOUR, "clips-1"), "each kind of row once"),
     }
 )
+
+# Figure 8: number of clips, or of frames a clip -> the variant with that number
+SWEEPS = MappingProxyType(
+    {
+        "clips": MappingProxyType(
+            {1: "clips-1", 3: "clips-3", 5: "clips-5", 7: "ceflnet", 9: "clips-9"}
+        ),
+        "frames": MappingProxyType({2: "frames-2", 5: "ceflnet", 10: "frames-10", 15: "frames-15"}),
+    }
+)
+# Figure 7: the four representations
+REPRESENTATIONS = MappingProxyType(
+    {"ceflnet": "CEFLNet", "fan": "FAN", "cnn-lstm": "LSTM", "resnet18": "ResNet-18"}
+)
