@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dferlib.schematics import plot_attention as plot_attention
+from dferlib.schematics import plot_fork as plot_fork
 from dferlib.schematics import plot_placement as plot_placement
 from dferlib.schematics import plot_stages as plot_stages
 
@@ -270,8 +271,8 @@ def plot_frame_attention(
     The bars between are the mean weight that a frame is given; the line is 1 / T, an even share.
     """
     steps = len(frames)
-    figure = plt.figure(figsize=(1.0 * steps + 1.4, 1.0 * steps + 2.6))
-    grid = figure.add_gridspec(3, steps, height_ratios=(1, 0.9, steps))
+    figure = plt.figure(figsize=(1.0 * steps + 1.4, 0.5 * steps + 2.8))
+    grid = figure.add_gridspec(3, steps, height_ratios=(1, 0.8, 0.5 * steps))
     for step in range(steps):
         ax = figure.add_subplot(grid[0, step])
         _show(ax, frames[step])

@@ -182,7 +182,10 @@ def show_wide(table: pd.DataFrame, source: str, *, intervals: bool = False) -> S
     if wide.index.get_level_values("dataset").nunique() < 2:
         wide = wide.droplevel("dataset")
     wide = wide.rename(columns={"published": "published (real)", "ours": f"ours ({source})"})
-    style = wide.style.format("{:.2f}", subset=list(wide.columns[:-2]), na_rep="")
+    units = table.groupby("metric")["unit"].first()
+    columns = list(wide.columns[:-2])
+    formats = {pair: "{:.4f}" if units[pair[0]] == "fraction" else "{:.2f}" for pair in columns}
+    style = wide.style.format(formats, subset=columns, na_rep="")
     return style.format("{}", subset=[("", "n")], na_rep="")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -122,3 +124,41 @@ def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> No
     ax.add_patch(
         FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color="0.2", lw=1.1)
     )
+
+
+def plot_fork(
+    stem: tuple[str, str],
+    paths: Sequence[Sequence[tuple[str, str]]],
+    tail: Sequence[tuple[str, str]],
+    *,
+    title: str = "",
+) -> Figure:
+    """Block diagram of a network that forks after `stem` and joins before `tail`.
+
+    Every block is (name, shape); the names of the paths' blocks stand out.
+    """
+    longest = max(map(len, paths))
+    height = longest + len(tail) + 1
+    figure, ax = plt.subplots(figsize=(3.5 * len(paths), 0.85 * height + 0.3))
+    ax.set(xlim=(0, 10 * len(paths)), ylim=(-height + 0.4, 0.7))
+    ax.axis("off")
+    centre = 5 * len(paths)
+
+    def block(x: float, row: int, content: tuple[str, str], colour: str) -> None:
+        _box(ax, (x - 3.4, -row), 6.8, 0.6, "\n".join(content), colour)
+
+    block(centre, 0, stem, "#eeeeee")
+    for index, path in enumerate(paths):
+        x = 10 * index + 5
+        for row, content in enumerate(path, start=1):
+            block(x, row, content, "#cfe0f3")
+            _arrow(ax, (x if row > 1 else centre, 0.67 - row), (x, 0.33 - row))
+        if len(path) < longest:
+            ax.plot([x, x], [-len(path) - 0.33, -longest - 0.33], color="0.2", linewidth=1.1)
+        _arrow(ax, (x, -longest - 0.33), (centre, -longest - 0.67))
+    for row, content in enumerate(tail, start=longest + 1):
+        block(centre, row, content, "#eeeeee")
+        if row > longest + 1:
+            _arrow(ax, (centre, 0.67 - row), (centre, 0.33 - row))
+    ax.set_title(title)
+    return figure

@@ -15,7 +15,7 @@ from dferlib.protocols.ecnn_fsa import (
     reported,
     reported_confusion,
 )
-from dferlib.protocols.ecnn_fsa_reported import CLASSES, SAME_NETWORK
+from dferlib.protocols.ecnn_fsa_reported import CLASSES, SAME_NETWORK, reported_differences
 
 TABLES = Path(__file__).parents[2] / "shared" / "papers" / "tables"
 NAMES = {"CK+": "ckplus", "AFEW": "afew", "-": "-"}
@@ -80,6 +80,12 @@ def test_every_cell_that_is_lost_says_so():
     (lost,) = [c for c in reported() if c.value is None]
     assert (lost.table, lost.row, lost.metric) == (3, "Baseline", "F1")
     assert lost.note
+
+
+def test_one_difference_of_the_text_is_not_that_of_the_tables():
+    wrong = [d for d in reported_differences() if d.text != d.tables]
+    assert [(d.table, d.text, d.tables) for d in wrong] == [(9, 4.21, 8.21)]
+    assert len(reported_differences()) == 6
 
 
 def test_confusion_rows_sum_to_one():

@@ -391,3 +391,23 @@ def test_a_schematic_names_its_shapes():
     figure = figures.plot_attention(shapes, title="t")
     texts = {text.get_text() for text in figure.axes[0].texts}
     assert {"a", "b", "c", "d", "+", "SoftMax"} <= texts
+
+
+def test_a_fork_names_every_block_once_and_joins_its_paths():
+    paths = [[("a", "8 x 4"), ("b", "8")], [("c", "4")]]
+    figure = figures.plot_fork(("stem", "3 x 9"), paths, [("join", "12"), ("out", "2")])
+    (ax,) = figure.axes
+    texts = [text.get_text() for text in ax.texts if text.get_text()]
+    assert sorted(texts) == sorted(
+        ["stem\n3 x 9", "a\n8 x 4", "b\n8", "c\n4", "join\n12", "out\n2"]
+    )
+    arrows = [patch for patch in ax.patches if type(patch).__name__ == "FancyArrowPatch"]
+    assert len(arrows) == 3 + 2 + 1  # into the paths' blocks, out of each path, within the tail
+    plt.close(figure)
+
+
+def test_fractions_are_shown_with_as_many_decimals_as_papers_print():
+    paper = load_protocol("ecnn_fsa")
+    html = report.show_wide(report.published_beside_ours(paper, 2, {}), "synthetic").to_html()
+    assert "0.2895" in html
+    assert "33.69" in html
