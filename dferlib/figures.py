@@ -286,6 +286,7 @@ def plot_frame_attention(
     labels = {"xticklabels": frame_labels, "yticklabels": frame_labels}
     sns.heatmap(weights, vmin=0, cmap="inferno", cbar=False, ax=ax, **text, **labels)
     ax.set(xlabel="frame that is read", ylabel="frame that reads")
+    ax.tick_params(axis="y", rotation=0)
     figure.suptitle(title, fontsize=10)
     return figure
 

@@ -102,6 +102,7 @@ _SMOKE = Preset(
     by_dataset={
         "afew": {
             "store_size": (54, "the crops that the smoke presets on AFEW share"),
+            "input_size": (48, "goes with the crops"),
             "fraction": (0.06, "70 of 1,156 clips"),
         }
     },
