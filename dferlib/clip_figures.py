@@ -23,16 +23,17 @@ LOCATED = "#e8710a"  # orange boxes, as in the paper's Figure 6
 def plot_clip_network(shapes: Mapping[str, str]) -> Figure:
     """CEFLNet as in Figure 1: the whole (a), and one clip's encoder (b).
 
-    ``shapes`` gives the texts for video, frames, sal, lrl, clips, scores and features.
+    ``shapes`` gives the texts for video, frames, lrl, clips, scores and features, and those of one
+    clip for clip_frames, clip_sal and clip_vector.
     """
     figure, (whole, encoder) = plt.subplots(2, 1, figsize=(9.2, 4.4))
     steps = {"video": "clips of K frames", "frames": "ResNet-18\non every frame"}
     steps |= {"lrl": "CFE\nSAL, then LRL", "clips": "stack", "scores": "EIAN"}
     _chain(whole, {**steps, "features": "classifier"}, shapes, marked=("lrl", "scores"))
     whole.set_title("(a) CEFLNet")
-    steps = {"frames": "frame vectors f", "sal": "SAL\nframes read frames"}
-    steps |= {"lrl": "LRL\nw from [f : clip]"}
-    _chain(encoder, steps, shapes, marked=("sal", "lrl"))
+    steps = {"clip_frames": "frame vectors f", "clip_sal": "SAL\nframes read frames"}
+    steps |= {"clip_vector": "LRL\nw from [f : clip]"}
+    _chain(encoder, steps, shapes, marked=("clip_sal", "clip_vector"))
     encoder.set_title("(b) CFE, the encoder of one clip")
     return figure
 

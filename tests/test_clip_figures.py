@@ -66,7 +66,8 @@ def test_locating_has_a_point_for_each_kind():
 
 
 def test_diagrams_carry_the_shapes_they_are_given():
-    keys = ("video", "frames", "sal", "lrl", "clips", "scores", "features")
+    keys = ("video", "frames", "lrl", "clips", "scores", "features")
+    keys += ("clip_frames", "clip_sal", "clip_vector")
     found = texts(clip_figures.plot_clip_network({key: f"<{key}>" for key in keys}))
     assert {f"<{key}>" for key in keys} <= set(found)
     keys = ("frames", "weights", "output")

@@ -81,7 +81,6 @@ _SMOKE = Preset(
         "store_size": (32, "the input itself; nothing is cropped"),
         "input_size": (32, "smallest input that leaves one position after five halvings"),
         "width": (0.25, "a sixteenth of the multiplications"),
-        "num_frames": (14, "two frames a clip"),
         "epochs": (1, "one pass is enough to run every line"),
         "warmup": (0, "there is one epoch only"),
         "folds": ((1,), "one fold is enough to run every line"),
