@@ -22,7 +22,8 @@ class ClipConv3d(nn.Conv3d):
         if clip.device.type != "cpu":
             return super().forward(clip)
         if self.in_channels > 3:
-            return self._still(clip) if self._sees_one_frame(clip) else super().forward(clip)
+            unsound = torch.is_autocast_enabled("cpu") and self._sees_one_frame(clip)
+            return self._still(clip) if unsound else super().forward(clip)
         with torch.autocast("cpu", enabled=False):
             clip = clip.to(self.weight.dtype)
             if self._sees_one_frame(clip):
