@@ -107,7 +107,7 @@ _SMOKE = Preset(
     },
     by_dataset={
         "afew": {
-            "store_size": (54, "the frames that STT's smoke preset uses"),
+            "store_size": (54, "the crops that the smoke presets on AFEW share"),
             "input_size": (48, "goes with the store"),
             "fraction": (0.06, "70 of 1,156 clips"),
         }
