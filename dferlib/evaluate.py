@@ -7,6 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 from torch import Tensor, nn
 
 from dferlib.datasets.batches import ClipLoader
@@ -68,6 +70,22 @@ def extract_features(model: nn.Module, loader: ClipLoader, clips: np.ndarray) ->
         parts.append(model.forward_features(clip, *padding).float().cpu())
     model.train(was_training)
     return torch.cat(parts).numpy()
+
+
+def embed(features: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Place feature vectors (N, D) on a plane (N, 2) by t-SNE, started from the principal axes.
+
+    The perplexity is 30, or a third of the other clips where there are fewer. t-SNE is not defined
+    below four clips; those are placed on their principal axes alone.
+    """
+    count, width = features.shape
+    if count < 4:
+        points, axes = np.zeros((count, 2)), min(2, count - 1, width)
+        if axes > 0:
+            points[:, :axes] = PCA(axes).fit_transform(features)
+        return points
+    perplexity = min(30.0, (count - 1) / 3)
+    return TSNE(random_state=seed, perplexity=perplexity, init="pca").fit_transform(features)
 
 
 def cross_entropy_of(probabilities: np.ndarray, labels: np.ndarray) -> float:

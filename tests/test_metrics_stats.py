@@ -12,7 +12,7 @@ from scipy.stats import binom
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
-from dferlib import metrics, stats
+from dferlib import evaluate, metrics, stats
 
 CLASSES = ("anger", "fear", "happiness")
 
@@ -280,3 +280,12 @@ def test_silhouette_by_hand_and_where_it_is_not_defined():
     assert metrics.silhouette(far, [0, 1, 0, 1]) < 0
     assert np.isnan(metrics.silhouette(far, [0, 0, 0, 0]))
     assert np.isnan(metrics.silhouette(far, [0, 1, 2, 3]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 12])
+def test_clips_are_placed_on_a_plane_however_few_they_are(count):
+    features = np.random.default_rng(0).normal(size=(count, 8)).astype(np.float32)
+    points = evaluate.embed(features)
+    assert points.shape == (count, 2)
+    assert np.isfinite(points).all()
+    assert len(np.unique(points.round(6), axis=0)) == count
