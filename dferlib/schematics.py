@@ -90,7 +90,7 @@ def plot_attention(shapes: dict[str, str], *, title: str = "") -> Figure:
     columns |= {"weighted\nsum": 10.1, "concatenate\nheads, $W_O$": 12.1}
     for name, left in columns.items():
         _box(ax, (left, 0), 1.5, 1.0, name, "#cfe0f3")
-    for height, name in ((1.3, "$q = W_Q$"), (0, "$k = W_K$"), (-1.3, "$v = W_V$")):
+    for height, name in ((1.3, "$q = W_Q\\,x$"), (0, "$k = W_K\\,x$"), (-1.3, "$v = W_V\\,x$")):
         _box(ax, (4.0, height), 1.4, 0.8, name, "#eeeeee")
         _arrow(ax, (3.25, 0), (3.95, height))
     _arrow(ax, (0.7, 0), (1.65, 0))
