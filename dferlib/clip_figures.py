@@ -161,7 +161,8 @@ def plot_sweep(
 def plot_locating(table: pd.DataFrame, published: float, *, title: str = "") -> Figure:
     """Share of located clips and distance to the apex, by kind of choice, with intervals.
 
-    ``table`` is that of ``locate.summarise_locating``; ``published`` is Table 7's share.
+    ``table`` is that of ``locate.summarise_locating``; ``published`` is Table 7's share,
+    or NaN.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True)
     place = np.arange(len(table))[::-1]
@@ -172,7 +173,8 @@ def plot_locating(table: pd.DataFrame, published: float, *, title: str = "") -> 
         ax.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
         ax.set_xlim(left=0)
     text = "published (real data, other rule)"
-    axes[0].axvline(published, color=PUBLISHED, linestyle="--", linewidth=1, label=text)
+    if np.isfinite(published):
+        axes[0].axvline(published, color=PUBLISHED, linestyle="--", linewidth=1, label=text)
     axes[0].legend(fontsize=7)
     axes[0].set_yticks(place, table["kind"])
     figure.suptitle(title, fontsize=10)

@@ -116,19 +116,20 @@ def test_position_norm_trains_as_a_loop_over_positions_does():
     torch.testing.assert_close(together(frames), loop(frames))
 
 
-def test_position_norm_gives_the_whole_network_the_loops_training_step():
-    model = small(norm="position", num_clips=3).train()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_position_norm_gives_the_whole_network_the_loops_training_step(dtype):
+    model = small(norm="position", num_clips=3).train().to(dtype)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    loop, clip = copy.deepcopy(model), random(3, 3, 6, 64, 64)
+    loop, clip = copy.deepcopy(model), random(3, 3, 6, 64, 64).to(dtype)
     for module in loop.modules():
         if isinstance(module, PositionBatchNorm2d):
             module.positions = 1
     torch.testing.assert_close(model(clip), frame_by_frame(loop, clip), atol=1e-4, rtol=1e-4)
     running = model.backbone.maps.bn1.running_var, loop.backbone.maps.bn1.running_var
     torch.testing.assert_close(*running)
-    mixed = small(norm="batch", num_clips=3).train()
+    mixed = small(norm="batch", num_clips=3).train().to(dtype)
     assert (mixed.encode(clip) - model.encode(clip)).abs().max() > 1e-3
 
 

@@ -29,7 +29,7 @@ class PositionBatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         T, C = self.positions, self.num_features
         together = x.reshape(-1, T * C, *x.shape[2:])  # a position is a group of channels
-        mean, var = (torch.zeros(T * C, device=x.device) for _ in range(2))
+        mean, var = (torch.zeros_like(self.running_mean).repeat(T) for _ in range(2))
         weight, bias = self.weight.repeat(T), self.bias.repeat(T)
         # momentum 1 leaves this batch's statistics
         out = F.batch_norm(together, mean, var, weight, bias, True, 1.0, self.eps)

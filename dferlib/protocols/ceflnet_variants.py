@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from dferlib.protocols._protocol import Variant
+from dferlib.protocols._protocol import OWN_CLIPS, Variant
 
 NETWORK_FIELDS = MappingProxyType(
     {
@@ -81,6 +81,7 @@ QUICK_ROWS = MappingProxyType(
         "mmi": ((*_FOUR, *_POINTS), _NOT_PRINTED),
         "afew": ((*_FOUR, "c3d", *_POINTS), _NOT_PRINTED),
         "dfew": ((*_FOUR, *_POINTS), _NOT_PRINTED),
+        OWN_CLIPS: ((*_FOUR, *_POINTS), _LONG),
     }
 )
 SMOKE_ROWS = MappingProxyType(
@@ -89,6 +90,7 @@ SMOKE_ROWS = MappingProxyType(
         "mmi": ((*_FOUR, "clips-1"), "each kind of row once"),
         "afew": ((*_FOUR, "c3d"), "each kind of row once"),
         "dfew": ((*_FOUR, "clips-1"), "each kind of row once"),
+        OWN_CLIPS: ((*_FOUR, "clips-1"), "each kind of row once"),
     }
 )
 
