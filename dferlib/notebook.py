@@ -130,8 +130,8 @@ def display_figure(
     """Show a matplotlib figure with a text for those who cannot see it, and close it.
 
     The image is a PNG whose output metadata hold `alt`; `caption` follows as Markdown. With
-    `folder` and `name` the figure is kept as `<name>.png` and `<name>.svg`, too, byte for byte the
-    same for the same figure. Raises ValueError when `alt` is empty or one of the two is missing.
+    `folder` and `name` the figure is kept as `<name>.png`, too, and as `<name>.svg` if it is drawn
+    and not made of pixels, byte for byte the same for the same figure. Raises ValueError when `alt` is empty or one of the two is missing.
     """
     if not alt.strip():
         raise ValueError("alt is empty: say in a sentence what the figure shows")
@@ -139,7 +139,8 @@ def display_figure(
         raise ValueError(f"folder is {folder!r} and name {name!r}: give both, or neither")
     import matplotlib.pyplot as plt  # notebooks without a figure do not pay for it
 
-    images = {kind: _image(fig, kind) for kind in (("png", "svg") if folder else ("png",))}
+    drawn = folder and not any(ax.images for ax in fig.axes)
+    images = {kind: _image(fig, kind) for kind in (("png", "svg") if drawn else ("png",))}
     plt.close(fig)
     for kind, data in images.items() if folder else ():
         write_atomic(Path(folder) / f"{name}.{kind}", lambda file, data=data: file.write(data))

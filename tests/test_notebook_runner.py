@@ -180,6 +180,13 @@ def test_a_figure_is_shown_with_alt_text_kept_and_closed(tmp_path, displayed):
         assert first == second
 
 
+def test_a_figure_of_pixels_is_kept_without_a_drawing_of_it(tmp_path, displayed):
+    fig, ax = plt.subplots()
+    ax.imshow([[1, 2]])
+    notebook.display_figure(fig, "two pixels", folder=tmp_path, name="pixels")
+    assert [path.name for path in tmp_path.iterdir()] == ["pixels.png"]
+
+
 def test_a_figure_without_alt_text_or_name_is_refused(tmp_path):
     fig = plt.figure()
     with pytest.raises(ValueError, match="alt is empty"):
