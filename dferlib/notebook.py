@@ -131,7 +131,8 @@ def display_figure(
 
     The image is a PNG whose output metadata hold `alt`; `caption` follows as Markdown. With
     `folder` and `name` the figure is kept as `<name>.png`, too, and as `<name>.svg` if it is drawn
-    and not made of pixels, byte for byte the same for the same figure. Raises ValueError when `alt` is empty or one of the two is missing.
+    and not made of pixels, byte for byte the same for the same figure. Raises ValueError when
+    `alt` is empty or one of the two is missing.
     """
     if not alt.strip():
         raise ValueError("alt is empty: say in a sentence what the figure shows")
