@@ -106,8 +106,8 @@ def test_smaller_fractions_are_part_of_larger_ones(name):
     assert small < large
 
 
-def test_small_fraction_still_fills_ten_folds():
-    assert plan_standin("oulu", 0.001).manifest["subject"].nunique() == 10
+def test_small_fraction_still_fills_five_folds():
+    assert plan_standin("oulu", 0.001).manifest["subject"].nunique() == 5
     assert len(plan_standin("afew", 0.001).manifest) == 14  # one of each class and split
 
 

@@ -48,7 +48,7 @@ from dferlib.synthface.scene import (
 )
 
 MOST_FRAMES = 105  # of a clip; see the module
-MIN_SUBJECTS = 10  # a fraction of a laboratory set keeps at least so many, for ten folds
+MIN_SUBJECTS = 5  # a fraction of a laboratory set keeps at least so many, for five folds
 STRANGERS = 500_000  # added to a stand-in's seed: faces in irrelevant frames
 NUM_STRANGERS = 16
 

@@ -75,6 +75,10 @@ _QUICK = Preset(
     },
     variants=QUICK_ROWS,
 )
+_AS_STT = {
+    "store_size": (54, "the frames that STT's smoke preset uses"),
+    "input_size": (48, "goes with the store"),
+}
 _SMOKE = Preset(
     purpose="seconds; shows that everything runs, and nothing else",
     changes={
@@ -88,15 +92,16 @@ _SMOKE = Preset(
     },
     by_dataset={
         "bu4dfe": {
-            "fraction": (0.1, "ten subjects, 60 clips"),
-            "num_folds": (5, "ten subjects fill five folds"),
+            "fraction": (0.05, "five subjects, 30 clips"),
+            "num_folds": (5, "five subjects fill five folds"),
         },
         "mmi": {
-            "fraction": (0.34, "ten subjects of 30"),
-            "num_folds": (5, "ten subjects fill five folds"),
+            "store_size": (36, "the frames that STCAM's smoke preset uses"),
+            "fraction": (0.4, "12 of 30 subjects, as STCAM's smoke preset"),
+            "num_folds": (5, "twelve subjects fill five folds"),
         },
-        "afew": {"fraction": (0.03, "36 of 1,156 clips")},
-        "dfew": {"fraction": (0.003, "36 of 11,697 clips")},
+        "afew": {**_AS_STT, "fraction": (0.03, "33 of 1,156 clips, as STT's smoke preset")},
+        "dfew": {**_AS_STT, "fraction": (0.002, "35 of 11,697 clips, as STT's smoke preset")},
     },
     variants=SMOKE_ROWS,
 )
