@@ -248,6 +248,7 @@ def plot_maps_over_frames(
     else it spans the clip, so that differences over time show.
     """
     low, high = value_range or (float(maps.min()), float(maps.max()))
+    high = high if high > low else low + 1  # an even map gets one colour and a scale with numbers
     steps = len(frames)
     figure, axes = plt.subplots(3, steps, figsize=(1.05 * steps + 1.1, 3.6), squeeze=False)
     for step in range(steps):
