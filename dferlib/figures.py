@@ -128,12 +128,14 @@ def plot_history(
     ax = ax or plt.subplots(figsize=(4.6, 3.2))[1]
     sns.lineplot(
         history,
-        marker="o",
         x="epoch",
         y=column,
         hue="variant",
+        style="variant",
+        markers=True,
+        dashes=False,
         errorbar=("pi", 100),
-        palette="colorblind",
+        palette=_colours()[: history["variant"].nunique()],
         ax=ax,
     )
     ax.set(xlabel="epoch", ylabel=label or column)

@@ -72,7 +72,7 @@ def banner(settings: Settings, source: str, deviations: Iterable[str] | None = N
     title = "SYNTHETIC DATA - not a reproduction" if synthetic else "REAL DATA"
     what = (
         f"Procedural faces stand in for {settings.dataset}: every number of ours below is about "
-        "them. Published numbers are about real data."
+        "procedural faces. Published numbers are about real data."
         if synthetic
         else f"Frames come from the {settings.dataset} dataset. Keep what you make from them "
         "within its licence."

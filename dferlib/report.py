@@ -179,8 +179,6 @@ def show(table: pd.DataFrame, source: str) -> Styler:
 def show_wide(table: pd.DataFrame, source: str, *, intervals: bool = False) -> Styler:
     """Format ``widen(table)`` for a notebook, with what the columns are in the header."""
     wide = widen(table, intervals=intervals)
-    if wide.index.get_level_values("dataset").nunique() < 2:
-        wide = wide.droplevel("dataset")
     wide = wide.rename(columns={"published": "published (real)", "ours": f"ours ({source})"})
     units = table.groupby("metric")["unit"].first()
     columns = list(wide.columns[:-2])
@@ -242,7 +240,7 @@ def judge(
     named like the paper, its own model.
 
     Tested only on real data, with the full protocol, all folds, one seed and as many clips as the
-    paper counts; everything else is ``not tested``, with the reason.
+    paper counts, or as a whole copy holds; everything else is ``not tested``, with the reason.
     """
     if settings.dataset not in paper.datasets:
         verdict = "not tested: the paper does not report on these clips"
@@ -250,13 +248,13 @@ def judge(
     full = paper.resolve("paper", settings.dataset, variant or paper.slug)
     criterion, variant = full.criterion(), full.variant
     rows = predictions[predictions["variant"] == variant]
+    count = rows["clip_id"].nunique()
     reasons = {
         "the faces are synthetic": source != "real",
         f"the preset is {settings.preset}": settings.preset != "paper",
         "not all folds were run": settings.folds != full.folds,
         "several seeds were run": len(settings.seeds) > 1,
-        f"{rows['clip_id'].nunique()} clips, not {criterion.n}": rows["clip_id"].nunique()
-        != criterion.n,
+        f"{count} clips, not {criterion.n}": count not in (criterion.n, *criterion.whole),
     }
     against = [reason for reason, holds in reasons.items() if holds]
     if against:
@@ -301,17 +299,19 @@ def read_table(table: pd.DataFrame) -> str:
     )
     if len(own) > 1:
         text += f" The intervals of {len(overlap)} of the other {len(own) - 1} rows overlap with it"
-        text += "; this run does not separate them." if len(overlap) else "."
+        text += "; the paired tests under *Statistics* look closer." if len(overlap) else "."
     return text
 
 
 def cost_of_runs(runs: Iterable[Run]) -> pd.DataFrame:
-    """What the runs took: per variant the mean seconds, the peak memory and the machine."""
+    """What the runs took: per variant the mean seconds and the machine, and the peak memory of the
+    process up to then, which earlier runs may have set.
+    """
     rows = [
         {
             "variant": run.record["variant"],
             "seconds": run.record["seconds"],
-            "peak memory (MB)": run.record["peak_memory_mb"],
+            "peak memory of the process (MB)": run.record["peak_memory_mb"],
             "device": run.record["device"]["name"],
             "precision": run.record["protocol"]["precision"],
             "commit": (run.record["provenance"]["git_commit"] or "")[:10],
@@ -320,5 +320,5 @@ def cost_of_runs(runs: Iterable[Run]) -> pd.DataFrame:
     ]
     groups = pd.DataFrame(rows).groupby(["variant", "device", "precision", "commit"], sort=False)
     table = groups.agg(**{"runs": ("seconds", "size"), "seconds per run": ("seconds", "mean")})
-    table["peak memory (MB)"] = groups["peak memory (MB)"].max()
+    table["peak memory of the process (MB)"] = groups["peak memory of the process (MB)"].max()
     return table.reset_index()

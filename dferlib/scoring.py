@@ -16,6 +16,13 @@ from dferlib import metrics, stats
 _NAMES = {"accuracy": "WAR", "WAR": "WAR", "UAR": "UAR", "F1": "F1"}
 _METRICS = {"WAR": stats.war_of, "UAR": stats.uar_of, "F1": stats.f1_of}
 RECALL = "recall "
+FEW_CLIPS = 5  # of a class, below which its recall says little
+_RULES = {
+    "last": "the last epoch, which no test clip chose",
+    "best_val": "the best epoch on validation clips",
+    "best_test": "the best epoch on the *test* clips, an oracle that flatters every row; what it "
+    "adds is under *Statistics*",
+}
 
 
 def metric_name(printed: str) -> str | None:
@@ -139,3 +146,31 @@ def paired_tests(
     shares = ["war_first", "war_second", "war_difference", "uar_difference", "uar_low", "uar_high"]
     table[shares] *= 100
     return table
+
+
+def explain_tables(predictions: pd.DataFrame, classes: tuple[str, ...], select: str) -> str:
+    """Say before a run's tables which epoch they are about, and which classes have few clips."""
+    text = f"*Ours* below is always `{select}`: {_RULES[select]}."
+    clips = metrics.choose(predictions, select).drop_duplicates("clip_id")
+    counts = clips["y_true"].value_counts()
+    few = [f"{classes[k]} ({n})" for k, n in counts.items() if n < FEW_CLIPS]
+    if few:
+        text += (
+            f" Of {', '.join(few)} so few clips are tested that their recall, and with it the UAR, "
+            "hangs on single clips; its interval cannot tell."
+        )
+    return text
+
+
+def commonest_confusion(
+    predictions: pd.DataFrame, classes: tuple[str, ...], variant: str, select: str
+) -> str:
+    """Say which error a variant makes most often, by the number of clips, in a sentence."""
+    rows = metrics.choose(predictions[predictions["variant"] == variant], select)
+    counts = metrics.confusion(rows["y_true"], rows["y_pred"], len(classes))
+    wrong = np.where(np.eye(len(classes)), 0, counts)
+    true, taken = np.unravel_index(wrong.argmax(), wrong.shape)
+    if not wrong.any():
+        return "No clip was confused."
+    share = f"{int(wrong[true, taken])} of {int(counts[true].sum())} clips"
+    return f"Commonest confusion: **{classes[true]}** taken for **{classes[taken]}**, {share}."

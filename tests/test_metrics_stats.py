@@ -12,7 +12,7 @@ from scipy.stats import binom
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
-from dferlib import evaluate, metrics, stats
+from dferlib import evaluate, metrics, scoring, stats
 
 CLASSES = ("anger", "fear", "happiness")
 
@@ -289,3 +289,22 @@ def test_clips_are_placed_on_a_plane_however_few_they_are(count):
     assert points.shape == (count, 2)
     assert np.isfinite(points).all()
     assert len(np.unique(points.round(6), axis=0)) == count
+
+
+def test_the_tables_say_which_epoch_and_which_classes_hang_on_single_clips():
+    labels = [0] * 6 + [1] * 5 + [2]
+    said = scoring.explain_tables(table(labels, labels, select="best_test"), CLASSES, "best_test")
+    assert "oracle" in said
+    assert "happiness (1)" in said
+    assert "fear" not in said
+    said = scoring.explain_tables(table([0] * 6, [0] * 6), CLASSES, "last")
+    assert "single clips" not in said
+
+
+def test_the_commonest_confusion_is_counted_and_not_a_share_of_a_rare_class():
+    y_true, y_pred = [0] * 10 + [1] * 5 + [2], [0] * 7 + [1] * 3 + [1] * 5 + [0]
+    rows = table(y_true, y_pred).assign(variant="net")
+    said = scoring.commonest_confusion(rows, CLASSES, "net", "last")
+    assert said == "Commonest confusion: **anger** taken for **fear**, 3 of 10 clips."
+    right = table([0, 1], [0, 1]).assign(variant="net")
+    assert scoring.commonest_confusion(right, CLASSES, "net", "last") == "No clip was confused."

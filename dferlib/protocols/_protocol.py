@@ -54,6 +54,7 @@ class Criterion(NamedTuple):
     low: float
     high: float
     text: str
+    whole: tuple[int, ...] = ()  # clips of a whole copy, where the printed value fits another n
 
     def holds(self, value: float) -> bool:
         """Tell whether a result (a fraction) lies inside the interval."""

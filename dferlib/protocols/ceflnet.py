@@ -23,6 +23,7 @@ from dferlib.protocols._protocol import (
 from dferlib.protocols.ceflnet_reported import (
     CLASSES,
     CLIPS,
+    WHOLE_COPIES,
     reported,
     reported_confusion,
     reported_locating,
@@ -276,7 +277,8 @@ class CeflnetProtocol(Protocol):
             f"pooled accuracy on the real {dataset} within {interval.low:.4f} to "
             f"{interval.high:.4f}, the 95 % interval of the published {correct} of {n}"
         )
-        return Criterion("war", published, correct, n, interval.low, interval.high, text)
+        values = (published, correct, n, interval.low, interval.high)
+        return Criterion("war", *values, text, WHOLE_COPIES[dataset])
 
 
 PAPER = CeflnetProtocol()

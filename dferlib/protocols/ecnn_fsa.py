@@ -295,7 +295,8 @@ class EcnnFsaProtocol(Protocol):
             f"{interval.high:.4f}, the 95 % interval of {correct} of {n}, {source}"
         )
         published = 0.9795 if on_ck else correct / n
-        return Criterion("war", published, correct, n, interval.low, interval.high, text)
+        whole = () if on_ck else (381, 383)  # with a face found; in the list
+        return Criterion("war", published, correct, n, interval.low, interval.high, text, whole)
 
 
 PAPER = EcnnFsaProtocol()
