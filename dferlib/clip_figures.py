@@ -45,7 +45,7 @@ def plot_self_attention(shapes: Mapping[str, str]) -> Figure:
     ax.axis("off")
     _box(ax, (0.1, 2.1), 1.5, 0.8, "I", "#eeeeee")
     ax.text(0.85, 1.35, shapes["frames"], ha="center", family="monospace", fontsize=8)
-    for height, name in ((3.5, "Q = I W_Q"), (2.1, "K = I W_K"), (0.7, "V = I W_V")):
+    for height, name in ((3.5, "$Q = I\\,W_Q$"), (2.1, "$K = I\\,W_K$"), (0.7, "$V = I\\,W_V$")):
         _box(ax, (2.4, height), 1.9, 0.7, name, "#eeeeee")
         _arrow(ax, (1.65, 2.1), (2.35, height))
     _box(ax, (5.2, 2.8), 2.4, 0.8, "MatMul, Scale,\nsoftmax", "#cfe0f3")
