@@ -360,3 +360,14 @@ def test_every_3d_convolution_of_every_model_is_guarded():
                 guarded.append(name)
                 assert isinstance(module, ClipConv3d), name
     assert {"stcam", "c3d", "r2plus1d_18"} <= set(guarded)
+
+
+@pytest.mark.parametrize("kind", ["3dcam", "stam", "3dcam+stam"])
+def test_stcams_attention_starts_near_one_half(kind):
+    """Drawn like a convolution before a ReLU, f gives weights near 0 or 1 to many places."""
+    for seed in range(3):
+        torch.manual_seed(seed)
+        model = create_model("stcam", 6, attention=kind, width=0.25).train()
+        model.record_attention = True
+        model(torch.randn(4, 3, 7, 32, 32))
+        assert all(((v - 0.5).abs() < 0.1).all() for v in model.attention.values())

@@ -32,7 +32,10 @@ What the paper leaves open, and what is done here:
 - Hidden width 512 with ReLU and no dropout (`dropout`).
 - Non-local blocks replace STCAM in the same five places; phi and g are sub-sampled in A only,
   where 7x28x28 positions would need a 5488 x 5488 matrix.
-- Kaiming-normal convolutions; Xavier-uniform for fully connected layers (§4.2: "Xavier").
+- Kaiming-normal convolutions; Xavier-uniform for fully connected layers (§4.2: "Xavier"). What
+  feeds a sigmoid of the attention, W_2 and f, starts near zero, so that all weights start near one
+  half and features pass evenly. Drawn like the other layers they saturate sigmoids by chance, which
+  closes whole frames or places before anything is learned.
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ INPUT = (3, 7, 224, 224)
 ATTENTION = ("none", "3dcam", "stam", "stam+3dcam", "3dcam+stam", "nl-gaussian", "nl-embedded")
 PRETRAIN_OPTIONS = {"attention": "none"}  # §4.2: only convolution weights are carried over
 STAGES = ("stem", "inception_a", "reduction_a", "inception_b", "reduction_b", "inception_c")
+
+GATE_SPREAD = 0.001  # of the first weights of W_2 and f; zeros would keep gradients from W_1
 
 Size = tuple[int, int, int]
 Maps = dict[str, Tensor]
@@ -261,6 +266,11 @@ def initialise(model: nn.Module) -> nn.Module:
             nn.init.xavier_uniform_(module.weight)
         if isinstance(module, nn.Conv3d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+    for module in model.modules():
+        if isinstance(module, ChannelAttention):
+            nn.init.normal_(module.mlp[-1].weight, std=GATE_SPREAD)
+        elif isinstance(module, SpatialTemporalAttention):
+            nn.init.normal_(module.conv.weight, std=GATE_SPREAD)
     return model
 
 

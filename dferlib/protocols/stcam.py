@@ -149,7 +149,7 @@ class StcamProtocol(Protocol):
         (
             "attention at the start of fine-tuning",
             "not said",
-            "untrained in every row that has it",
+            "untrained in every row that has it; weights of 3D-CAM and STAM are near one half",
             "only convolution weights are carried over (§4.2), so in a short training the rows "
             "with attention start with a handicap that non-local blocks, which start as the "
             "identity, do not have",
