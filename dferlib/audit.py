@@ -157,7 +157,7 @@ def hard_label_auc(accuracy: float, num_classes: int) -> float:
 
     A classifier that gives 1 to its choice and 0 to the rest has one threshold: true positive rate
     a, false positive rate (1 - a) / (K - 1). Scores that rank better than chance below the first
-    choice reach more.
+    choice mostly reach more, though not always: those of different clips need not be comparable.
     """
     if not 0 <= accuracy <= 1:
         raise ValueError(f"accuracy is {accuracy}; a fraction from 0 to 1 needed")

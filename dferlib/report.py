@@ -278,7 +278,8 @@ def cold_costs(store, runs: Iterable[Run]) -> pd.DataFrame:
                 if isinstance(v, dict) and "holdout_accuracy" in v
             }
             detail = ", ".join(f"held-out {k} {v:.2f}" for k, v in held.items())
-            rows.append({"what": "pre-training", "seconds": initial["seconds"], "detail": detail})
+            what = " ".join(filter(None, ("pre-training", initial.get("name"))))
+            rows.append({"what": what, "seconds": initial["seconds"], "detail": detail})
     return pd.DataFrame(rows)
 
 

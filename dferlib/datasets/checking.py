@@ -82,7 +82,7 @@ def check(
             np.array(seen.rows, int),
             seen.thumbs,
             seen.notes,
-            num_folds,
+            (num_folds, True),
             lambda row, place: crop_key_frames(scan.clips[row], chosen).frames[place],
         ),
     )
@@ -93,12 +93,14 @@ def check_store(
     *,
     data_root: str | Path | None = None,
     num_folds: int = NUM_FOLDS,
+    use_official: bool = True,
     **options: Any,
 ) -> CheckReport:
     """Look over the dataset behind an open frame store, without reading its files a second time.
 
     Crops and near-duplicates come from the store. For a real dataset its folder is counted anew:
-    `data_root` and `options` are those of `open_store`.
+    `data_root` and `options` are those of `open_store`. The folds are the dataset's own, if it has
+    any and `use_official` does not leave them aside.
     """
     places = np.array([key_frames(count) for count in store.manifest["n_frames"]])
     places += store.manifest["offset"].to_numpy()[:, None]
@@ -109,14 +111,14 @@ def check_store(
         np.arange(len(places)),
         thumbs,
         store.notes,
-        num_folds,
+        (num_folds, use_official),
         lambda row, place: store.frames[places[row, place]],
     )
     if store.source == "synthetic":
-        facts = _facts_of_standin(store, num_folds)
+        facts = _facts_of_standin(store, num_folds, use_official)
         return CheckReport(**facts, twins=crops["twins"], read="rendered: there is no file to read")
     scan = scan_dataset(store.dataset, data_root, options)
-    facts = _facts_of_scan(scan, num_folds)
+    facts = _facts_of_scan(scan, num_folds, use_official)
     share = f"; this run uses {len(store.manifest)} of {len(scan.clips)} clips"
     return CheckReport(
         **facts,
@@ -129,7 +131,7 @@ def check_store(
     )
 
 
-def _facts_of_scan(scan: Scan, num_folds: int) -> dict[str, Any]:
+def _facts_of_scan(scan: Scan, num_folds: int, use_official: bool = True) -> dict[str, Any]:
     """What a report says without any pixel."""
     golden: Golden = load_reader(scan.dataset).GOLDEN
     classes = tuple(scan.classes or DATASETS[scan.dataset])
@@ -140,7 +142,7 @@ def _facts_of_scan(scan: Scan, num_folds: int) -> dict[str, Any]:
     folds: dict[str, Any] = {}
     if rows:
         facts["manifest"] = make_manifest(rows, scan.dataset, "real")
-        folds = _count_folds(facts["manifest"], classes, num_folds)
+        folds = _count_folds(facts["manifest"], classes, num_folds, use_official)
     known = len(golden.fold_clips or golden.fold_subjects)
     counted = folds
     if rows and known and known != len(folds.get("folds", ())):
@@ -148,7 +150,7 @@ def _facts_of_scan(scan: Scan, num_folds: int) -> dict[str, Any]:
     return facts | folds | {"counts": _compare(golden, scan, counted.get("folds"))}
 
 
-def _facts_of_standin(store: FrameStore, num_folds: int) -> dict[str, Any]:
+def _facts_of_standin(store: FrameStore, num_folds: int, use_official: bool) -> dict[str, Any]:
     labels = store.manifest["label"].value_counts()
     rows = [("subjects", UNKNOWN, store.manifest["subject"].nunique())]
     rows += [(name, UNKNOWN, int(labels.get(name, 0))) for name in store.classes]
@@ -160,18 +162,20 @@ def _facts_of_standin(store: FrameStore, num_folds: int) -> dict[str, Any]:
         "classes": store.classes,
         "manifest": store.manifest,
         "counts": pd.DataFrame(rows, columns=["what", "expected", "found"]),
-        **_count_folds(store.manifest, store.classes, num_folds),
+        **_count_folds(store.manifest, store.classes, num_folds, use_official),
     }
 
 
-def _count_folds(manifest: pd.DataFrame, classes: Sequence[str], num_folds: int) -> dict[str, Any]:
+def _count_folds(
+    manifest: pd.DataFrame, classes: Sequence[str], num_folds: int, use_official: bool = True
+) -> dict[str, Any]:
     """Test clips of every fold, and subjects that are in two parts; nothing without folds."""
     rows, leaks = [], []
     subjects = manifest["subject"].to_numpy(dtype=str)
     try:
-        num_folds = _num_folds(manifest, num_folds)
+        num_folds = _num_folds(manifest, num_folds, use_official)
         for fold in range(1, num_folds + 1):
-            split = split_fold(manifest, fold, num_folds)
+            split = split_fold(manifest, fold, num_folds, use_official=use_official)
             test = manifest.iloc[split.test]
             labels = test["label"].value_counts()
             row = {"fold": fold, "clips": len(test), "subjects": test["subject"].nunique()}
@@ -184,9 +188,10 @@ def _count_folds(manifest: pd.DataFrame, classes: Sequence[str], num_folds: int)
     return {"folds": pd.DataFrame(rows), "leaks": tuple(leaks)}
 
 
-def _num_folds(manifest: pd.DataFrame, num_folds: int) -> int:
+def _num_folds(manifest: pd.DataFrame, num_folds: int, use_official: bool = True) -> int:
     own = (manifest["dataset"] == "folder").all()
-    return official_folds(manifest) or (fitting_folds(manifest, num_folds) if own else num_folds)
+    official = official_folds(manifest) if use_official else 0
+    return official or (fitting_folds(manifest, num_folds) if own else num_folds)
 
 
 def _look_at_crops(
@@ -194,7 +199,7 @@ def _look_at_crops(
     rows: np.ndarray,
     thumbs: np.ndarray,
     notes: Mapping[str, str],
-    num_folds: int,
+    folds: tuple[int, bool],
     fetch: Callable[[int, int], np.ndarray],
 ) -> dict[str, Any]:
     """Near-duplicates and worst crops, from thumbnails (len(rows), 3, 16, 16) of clips.
@@ -203,9 +208,7 @@ def _look_at_crops(
     """
     if not len(rows):
         return {}
-    twins = _name_twins(
-        find_twins(thumbs), manifest.iloc[rows], _fold_of(manifest, num_folds)[rows]
-    )
+    twins = _name_twins(find_twins(thumbs), manifest.iloc[rows], _fold_of(manifest, *folds)[rows])
     likeness, clips = face_likeness(thumbs), manifest["clip_id"].to_numpy()[rows]
     order = np.lexsort((likeness.min(axis=1), ~np.isin(clips, list(notes))))[:WORST]
     worst = pd.DataFrame({"clip_id": clips[order], "likeness": likeness.min(axis=1)[order]})
@@ -225,13 +228,13 @@ def _name_twins(twins: pd.DataFrame, clips: pd.DataFrame, fold: np.ndarray) -> p
     )
 
 
-def _fold_of(clips: pd.DataFrame, num_folds: int) -> np.ndarray:
+def _fold_of(clips: pd.DataFrame, num_folds: int, use_official: bool = True) -> np.ndarray:
     """Fold that tests each clip, 0 for clips that none does; -1 where there are no folds."""
     fold = np.zeros(len(clips), int)
     try:
-        num_folds = _num_folds(clips, num_folds)
+        num_folds = _num_folds(clips, num_folds, use_official)
         for number in range(1, num_folds + 1):
-            fold[split_fold(clips, number, num_folds).test] = number
+            fold[split_fold(clips, number, num_folds, use_official=use_official).test] = number
     except DatasetError:
         return np.full(len(clips), UNKNOWN)
     return fold

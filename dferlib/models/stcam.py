@@ -32,10 +32,9 @@ What the paper leaves open, and what is done here:
 - Hidden width 512 with ReLU and no dropout (`dropout`).
 - Non-local blocks replace STCAM in the same five places; phi and g are sub-sampled in A only,
   where 7x28x28 positions would need a 5488 x 5488 matrix.
-- Kaiming-normal convolutions; Xavier-uniform for fully connected layers (§4.2: "Xavier"). What
-  feeds a sigmoid of the attention, W_2 and f, starts near zero, so that all weights start near one
-  half and features pass evenly. Drawn like the other layers they saturate sigmoids by chance, which
-  closes whole frames or places before anything is learned.
+- Kaiming-normal convolutions, Xavier-uniform fully connected layers (§4.2: "Xavier"); W_2 and f,
+  which feed the sigmoids of the attention, start near zero, so that features pass evenly. Drawn
+  like the others they saturate sigmoids by chance and close places before anything is learned.
 """
 
 from __future__ import annotations
@@ -52,8 +51,6 @@ INPUT = (3, 7, 224, 224)
 ATTENTION = ("none", "3dcam", "stam", "stam+3dcam", "3dcam+stam", "nl-gaussian", "nl-embedded")
 PRETRAIN_OPTIONS = {"attention": "none"}  # §4.2: only convolution weights are carried over
 STAGES = ("stem", "inception_a", "reduction_a", "inception_b", "reduction_b", "inception_c")
-
-GATE_SPREAD = 0.001  # of the first weights of W_2 and f; zeros would keep gradients from W_1
 
 Size = tuple[int, int, int]
 Maps = dict[str, Tensor]
@@ -267,10 +264,8 @@ def initialise(model: nn.Module) -> nn.Module:
         if isinstance(module, nn.Conv3d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
     for module in model.modules():
-        if isinstance(module, ChannelAttention):
-            nn.init.normal_(module.mlp[-1].weight, std=GATE_SPREAD)
-        elif isinstance(module, SpatialTemporalAttention):
-            nn.init.normal_(module.conv.weight, std=GATE_SPREAD)
+        if isinstance(module, ChannelAttention | SpatialTemporalAttention):
+            nn.init.normal_([*module.parameters()][-1], std=0.001)  # W_2 or f; at 0, W_1 stays
     return model
 
 

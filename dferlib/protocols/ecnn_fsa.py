@@ -81,8 +81,11 @@ _QUICK = Preset(
         "ckplus": (_CK_ROWS, _OF_TABLE_4),
         OWN_CLIPS: (_CK_ROWS, _OF_TABLE_4),
         "afew": (
-            ("cnn-lstm-2048-2048", "ecnn-lstm-fc1-7x7", "fsa-s0.06", "ecnn_fsa", "fsa-s0.3", "n3"),
-            "the time that a first look may take: one row of each table, the ends of the grid",
+            (
+                *("cnn-lstm-2048-2048", "ecnn-lstm-fc1-7x7", "fsa-s0.06", "ecnn_fsa", "fsa-s0.3"),
+                *("fsa-2fc-s0.06", "fsa-3072-s0.06", "n3", "n6", "n9"),
+            ),
+            "the time that a first look may take: a step along each side of the grid",
         ),
     },
 )

@@ -207,7 +207,8 @@ def _make_cells() -> tuple[Reported, ...]:
             cells.append(Reported(table, dataset, row, "accuracy", value, "%", note))
     for row, pair in _TIMES.items():
         for metric, value in zip(("training time", "testing time"), pair, strict=True):
-            cells.append(Reported(8, NO_DATASET, row, metric, value, "ms", "device not stated"))
+            note = "which of two devices (§2.1) and which batch is not said"
+            cells.append(Reported(8, NO_DATASET, row, metric, value, "ms", note))
     for (table, dataset), rows in _CONFUSION.items():
         for true, row in zip(CLASSES[dataset], rows, strict=True):
             for predicted, value in zip(CLASSES[dataset], row, strict=True):
