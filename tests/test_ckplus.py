@@ -1,5 +1,6 @@
 """The reader of CK+ on a procedural tree: layouts, oddities, damage."""
 
+import re
 import shutil
 
 import numpy as np
@@ -15,10 +16,7 @@ from dferlib.datasets import (
     load_manifest,
     open_store,
 )
-from dferlib.datasets.faces import (
-    clip_box,
-    read_landmarks,
-)
+from dferlib.datasets.faces import clip_box, cut, read_landmarks
 
 
 def test_ckplus_manifest(ckplus_tree):
@@ -169,14 +167,60 @@ def similarity(first, second):
     return np.corrcoef(first.mean(axis=3).ravel(), second.mean(axis=3).ravel())[0, 1]
 
 
-def test_ckplus_bad_landmarks_are_named(ckplus, open_real):
+@pytest.mark.parametrize(
+    ("line", "value", "found"),
+    [
+        (3, "1e400 5.0", r":3 .*but there is '1e400 5.0'"),
+        (1, "-1e400 5.0", ":1 "),
+        (68, "5.0 1e308", r":68 .*'5.0 1e308'"),
+        (7, "1e30 1e30", ":7 "),
+        (7, "100001 5", ":7 "),
+        (2, "inf 5.0", ":2 .*'inf 5.0'"),
+        (2, "5.0 nan", ":2 .*'5.0 nan'"),
+        (5, "5.0", ":5 .*'5.0'"),
+        (5, "5.0 6.0 7.0", ":5 "),
+        (5, "5.0 " + "9" * 5000, ":5 .*'5.0 9{36}'"),
+        (4, "x y", ":4 .*'x y'"),
+        (68, "", " .*it has 67 rows"),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else str(value),
+)
+def test_ckplus_bad_landmarks_are_named(ckplus, open_real, line, value, found):
     path = sorted(ckplus.rglob("S005_001_*_landmarks.txt"))[0]
-    lines = path.read_text().splitlines(keepends=True)
-    for text, what in (("".join(lines[:67]), "67 rows"), ("x y\n" * 68, "float"), ("", "0 rows")):
-        path.write_text(text)
-        with pytest.raises(DatasetError, match=what) as error:
-            open_real("ckplus", ckplus)
-        assert str(path) in str(error.value)
+    lines = path.read_text().splitlines()
+    lines[line - 1] = value
+    path.write_text("\n".join(lines))
+    with pytest.raises(DatasetError, match="(?s)" + re.escape(str(path)) + found) as error:
+        open_real("ckplus", ckplus)
+    assert "copy the file anew" in str(error.value)
+    assert len(str(error.value)) < 1000
+    fault = check("ckplus", ckplus, faces="box=frame").errors
+    assert [str(path) in text for text in fault] == [True]
+
+
+@pytest.mark.parametrize("points", ["0 0", "90000 -3.5"])
+def test_landmarks_in_one_place_are_no_face(tmp_path, points):
+    path = tmp_path / "S005_001_00000001_landmarks.txt"
+    path.write_text(f"{points}\n" * 68)
+    with pytest.raises(DatasetError, match=r"00000001_landmarks.*but all lie at"):
+        read_landmarks(path)
+
+
+def test_landmarks_beyond_the_picture_are_noted(ckplus, open_real):
+    for path in ckplus.rglob("S005_001_*_landmarks.txt"):
+        np.savetxt(path, np.loadtxt(path) + 5000)
+    with pytest.warns(UserWarning, match="S005/001: most of the crop lies beyond the picture"):
+        store = open_real("ckplus", ckplus)
+    assert list(store.notes) == ["S005/001"]
+    report = check("ckplus", ckplus)
+    assert any("most of the crop lies beyond" in finding.what for finding in report.findings)
+
+
+@pytest.mark.parametrize("side", [1e8, 1e30, 1e200, 1e308, np.inf, np.nan])
+def test_absurd_windows_are_refused_and_do_not_overflow(side):
+    for window in ((5.0, 5.0, side, 0.0), (side, 5.0, 20.0, 0.3), (5.0, -side, 20.0, 0.0)):
+        with pytest.raises(DatasetError, match=r"is empty|out of a frame of 40 x 30"):
+            cut(np.zeros((30, 40, 3), np.uint8), window, 16)
 
 
 def test_ckplus_two_labels_for_one_clip(ckplus):

@@ -20,26 +20,45 @@ from dferlib.datasets.scan import read_text
 
 LANDMARKS = 68
 MOST_BYTES = 20_000  # of a landmark file
+FARTHEST = 100_000  # pixels: no picture is so large, and no lost tracker so far out of one
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # the viewer's left and right
 SUPPORT = 2  # pixels of the crop around a window that resampling looks at
 
 
 def read_landmarks(path: str | Path) -> np.ndarray:
-    """Read a landmark file, 68 rows "x y", as float64 (68, 2); DatasetError if it is not so."""
-    try:
-        points = [[float(text) for text in line.split()] for line in _lines(path)]
-        if len(points) != LANDMARKS or any(len(point) != 2 for point in points):
-            raise ValueError(f"{len(points)} rows")
-        if not np.isfinite(points).all():
-            raise ValueError("numbers that are not finite")
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} should hold {LANDMARKS} rows 'x y', but: {error}") from error
-    return np.array(points)
+    """Read a landmark file, 68 rows "x y" in pixels, as float64 (68, 2).
 
-
-def _lines(path: str | Path) -> list[str]:
+    DatasetError naming the file, and the line that is not so, if it holds anything else: other
+    counts, words, nan, numbers that lie beyond any picture, or one place for all points.
+    """
     lines = read_text(Path(path), MOST_BYTES).splitlines()
-    return [line for line in lines if line.strip()]
+    rows = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+    points = [_point(path, number, row) for number, row in rows]
+    if len(points) != LANDMARKS:
+        raise _not_landmarks(str(path), f"it has {len(points)} rows")
+    found = np.array(points)
+    if np.ptp(found, axis=0).max() < 1:
+        raise _not_landmarks(str(path), f"all lie at {points[0]}")
+    return found
+
+
+def _point(path: str | Path, number: int, row: Sequence[str]) -> list[float]:
+    try:
+        point = [float(text) for text in row]
+    except ValueError:
+        point = []
+    # nan compares false, and 1e400 is read as infinity
+    if len(point) != 2 or not all(abs(value) <= FARTHEST for value in point):
+        raise _not_landmarks(f"{path}:{number}", f"there is {' '.join(row)[:40]!r}")
+    return point
+
+
+def _not_landmarks(where: str, found: str) -> DatasetError:
+    return DatasetError(
+        f"{where} should hold {LANDMARKS} rows 'x y', each number a place in pixels up to "
+        f"{FARTHEST}, but {found}; copy the file anew from the dataset, or remove it: its frame "
+        "then borrows the box of its neighbour"
+    )
 
 
 def clip_box(landmarks: np.ndarray) -> np.ndarray:
@@ -91,7 +110,8 @@ def cut(frame: np.ndarray, window: Sequence[float], size: int) -> np.ndarray:
     x, y, side, angle = (float(value) for value in window)
     if not np.isfinite([x, y, side, angle]).all() or side < 1:
         raise DatasetError(f"the window {list(window)} is empty")
-    if side**2 > MAX_PIXELS or max(abs(x), abs(y)) > MAX_PIXELS:
+    # not the square of the side, which has no float where the side is absurd
+    if side > math.isqrt(MAX_PIXELS) or max(abs(x), abs(y)) > MAX_PIXELS:
         height, width = frame.shape[:2]
         raise DatasetError(f"the window {list(window)} is out of a frame of {width} x {height}")
     if angle == 0:

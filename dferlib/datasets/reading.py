@@ -36,7 +36,7 @@ from dferlib.datasets.faces import (
 )
 from dferlib.datasets.images import load_rgb
 from dferlib.datasets.manifest import DatasetError
-from dferlib.datasets.scan import Clip, View
+from dferlib.datasets.scan import EXCLUDE_FILE, Clip, View
 from dferlib.datasets.tracking import borrow, choose_face, jitter, smooth, to_places, turn_of
 
 CROP_VERSION = "3"  # raise when crops change: it is part of every store's key
@@ -44,6 +44,7 @@ DETECT_FRAMES = 9  # frames of a clip in which a face is looked for: enough for 
 BATCH = 16  # frames that a detector gets at once
 GREY = 128  # of the frame that stands for a clip which cannot be read
 FEW = 0.5  # a face found in fewer of the frames is worth a note
+OUTSIDE = 0.5  # so is a crop of which more than this share lies beyond the picture
 NOTHING, NO_FACE = "nothing to read, a grey frame stands in", "no face found, centre square kept"
 
 
@@ -89,7 +90,7 @@ def read_clip(clip: Clip, size: int, faces: FaceOptions | None = None) -> Crops:
     if clip.cropped:
         return _read_cropped(clip, size)
     found = _find_face(clip, faces or FaceOptions())
-    windows, record, crops = found.windows, found.record, []
+    windows, record, note, crops = found.windows, found.record, found.note, []
     for index, frame in enumerate(_frames(clip)):
         seen = look(frame, found.view)
         height, width = seen.shape[:2]
@@ -97,9 +98,10 @@ def read_clip(clip: Clip, size: int, faces: FaceOptions | None = None) -> Crops:
             windows = centre_square(width, height)[None]
         if index == 0:
             record = replace(record, outside=share_outside(windows, width, height))
+            note = "; ".join(filter(None, (note, _note_outside(record))))
         with _naming(clip):
             crops.append(cut(seen, windows[index % len(windows)], size))
-    frames, note = _fit(clip, crops, found.note)
+    frames, note = _fit(clip, crops, note)
     return Crops(frames, note, record)
 
 
@@ -121,7 +123,15 @@ def _naming(clip: Clip) -> Iterator[None]:
     try:
         yield
     except DatasetError as error:
-        raise DatasetError(f"clip {clip.clip_id}: {error}") from error
+        raise DatasetError(
+            f"clip {clip.clip_id}: {error}; copy its files anew, or name the clip in {EXCLUDE_FILE}"
+        ) from error
+
+
+def _note_outside(record: FaceRecord) -> str:
+    if record.outside <= OUTSIDE:
+        return ""
+    return f"most of the crop lies beyond the picture, by its {record.found_by}"
 
 
 def look(frame: np.ndarray, view: View) -> np.ndarray:
