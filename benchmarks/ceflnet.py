@@ -6,7 +6,7 @@
 The loop sends clip after clip and position after position through the backbone, as most public code
 for clips does. Both have the same weights and the same Adam step, and take turns, so that a machine
 that slows down slows both. Prints medians, ratios and how far the predictions are apart, and keeps
-them in results/ceflnet/speed.json.
+them in results/ceflnet/speed-batch<videos>.json.
 """
 
 import argparse
@@ -125,7 +125,7 @@ def main() -> None:
     folder = given.out or (project_root() or Path.cwd()) / "results" / "ceflnet"
     folder.mkdir(parents=True, exist_ok=True)
     record |= {k: v for k, v in vars(given).items() if k != "out"}
-    write_json(folder / "speed.json", record | {"provenance": provenance()})
+    write_json(folder / f"speed-batch{given.batch}.json", record | {"provenance": provenance()})
 
 
 if __name__ == "__main__":

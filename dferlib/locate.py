@@ -5,10 +5,10 @@ behind it. Here a clip is located where the frame of the annotated apex lies in 
 know their apex, and so do the datasets whose owners annotate it; clips without one, those of a
 neutral face among them, are left out and counted.
 
-A share says little alone: seven clips of 15 frames that overlap by five hold most frames twice, and
-the middle of a video is a good guess. So every score stands beside a clip drawn at random, the
-middle clip, and two that only look at pixels: the clip with the largest movement between
-neighbouring frames, and the clip farthest from the video's first frame.
+A share says little alone: seven clips of 15 frames overlap by five, so that 30 of their 75 frames
+lie in two of them, and the middle of a video is a good guess. So every score stands beside a clip
+drawn at random, the middle clip, and two that only look at pixels: the clip with the largest
+movement between neighbouring frames, and the clip farthest from the video's first frame.
 """
 
 from __future__ import annotations

@@ -138,8 +138,8 @@ _ASSUMED = {
     "init": "'a pre-trained ResNet-18'; the authors' code loads one for faces",
     "select": "the authors' code keeps the epoch that is best on the test fold",
     "num_folds": _OFFICIAL,
-    "clips": "BU-3DFE's accuracies are k of 600 and MMI's k of 200, the text has 606 and 205; all "
-    "clips are used here",
+    "clips": "BU-3DFE's accuracies but one are k of 600 and MMI's k of 200, the text has 606 and "
+    "205; all clips are used here",
     "locating": "what counts as a located clip, and by whose annotation, is not said; here the "
     "clip with the highest score has to hold the apex frame",
     "precision": "not mentioned",

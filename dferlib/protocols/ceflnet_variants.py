@@ -32,7 +32,9 @@ def _frames(k: int) -> Variant:
 
 
 def _clips(n: int) -> Variant:
-    return _variant(f"clips-{n}", f"CEFLNet, {n} clips", {}, num_clips=n, num_frames=5 * n)
+    return _variant(
+        f"clips-{n}", f"CEFLNet, {n} clip{'s' * (n > 1)}", {}, num_clips=n, num_frames=5 * n
+    )
 
 
 _FAN, _C3D = "FAN [16] (frame-based)", "C3D [38] (sequence-based)"
