@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,14 @@ import numpy as np
 import pytest
 from toy_source import build, toy_source
 
-from dferlib.datasets import DatasetError, StoreError, cache_folder, load_store, open_store
+from dferlib.datasets import (
+    DatasetError,
+    StoreError,
+    building,
+    cache_folder,
+    load_store,
+    open_store,
+)
 from dferlib.datasets import store as store_module
 from dferlib.datasets.building import _jobs
 from dferlib.datasets.standins import plan_standin
@@ -86,6 +94,65 @@ def test_two_builders_of_one_store_build_it_once(tmp_path):
     assert stores[0].path == stores[1].path
     rows = [line.split()[1] for line in log.read_text().splitlines()]
     assert len(rows) == len(set(rows)) > 3
+
+
+def test_two_processes_fill_one_store_together(tmp_path):
+    # both have loaded everything before they begin, and both use workers
+    code = (
+        "import time\n"
+        "from pathlib import Path\n"
+        "from toy_source import build\n"
+        f"place = Path({str(tmp_path)!r})\n"
+        "(place / sys.argv[1]).touch()\n"
+        "while len(list(place.glob('ready*'))) < 2: time.sleep(0.01)\n"
+        "store = build(place, 2, clips=60, log=place / 'log', delay=0.02)\n"
+        "assert all((store.clip(row) == row).all() for row in range(60))\n"
+    )
+    children = [run_python(f"import sys; sys.argv[1:] = ['ready{n}']\n{code}") for n in (1, 2)]
+    for child in children:
+        message = child.communicate()[1]
+        assert child.returncode == 0, message
+    made = [int(line.split()[1]) for line in (tmp_path / "log").read_text().splitlines()]
+    assert len(made) == len(set(made)) == len(_jobs(toy_source(clips=60)))
+    (store,) = (path for path in (tmp_path / "stores").iterdir() if path.is_dir())
+    assert load_store(store, verify=True).size == 16
+
+
+@pytest.mark.parametrize("place", ["_write_job", "_log", "_finish", "_facts"])
+def test_a_store_that_another_process_finishes_meanwhile_is_taken(tmp_path, monkeypatch, place):
+    # as where a network's file system does not keep two processes from building at once
+    clean = build(tmp_path / "clean", 1)
+    (tmp_path / "here/stores").mkdir(parents=True)
+    path = tmp_path / "here/stores" / clean.path.name
+    real, calls = getattr(building, place), []
+
+    def other_is_first(*arguments):
+        calls.append(place)
+        if len(calls) == (1 if place == "_finish" else 2):
+            shutil.copytree(clean.path, path)
+            shutil.rmtree(path.with_name(f"{path.name}.partial"))
+        return real(*arguments)
+
+    monkeypatch.setattr(building, place, other_is_first)
+    store = build(tmp_path / "here", 1)
+    assert np.array_equal(store.frames, clean.frames)
+    assert names(tmp_path / "here/stores") == [path.name]
+
+
+def test_a_damaged_store_of_another_process_is_not_taken(tmp_path, monkeypatch):
+    clean = build(tmp_path / "clean", 1)
+    with open(clean.path / "frames.npy", "r+b") as file:
+        file.seek(1000)
+        file.write(b"\x55")
+
+    def other_is_first(what, partial, path, *rest):
+        shutil.copytree(clean.path, path)
+        shutil.rmtree(partial)
+        raise FileNotFoundError(2, "No such file", str(partial))
+
+    monkeypatch.setattr(building, "_finish", other_is_first)
+    with pytest.raises(StoreError, match=r"frames\.npy does not have the checksum"):
+        build(tmp_path / "here", 1)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process by signal")

@@ -4,6 +4,7 @@ import os
 import time
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -55,3 +56,13 @@ def build(folder, workers, **options):
     path = Path(folder) / "stores" / store.store_name(source, 16)
     store._build_once(source, path, 16, workers, False)
     return store.load_store(path)
+
+
+def build_faces(folder, root):
+    """Store of a CK+ tree in which Haar finds the face of every frame, in jobs of a clip each."""
+    from dferlib.datasets import building, open_store
+
+    options = {"source": "real", "data_root": root, "cache_dir": folder, "size": 24}
+    options |= {"faces": "detector=haar box=frame", "workers": 1, "progress": False}
+    with mock.patch.object(building, "FRAMES_PER_JOB", 1):
+        return open_store("ckplus", **options)

@@ -69,6 +69,9 @@ def build_store(
     try:
         done = _fill(partial, jobs, size, workers, progress, f"{what.dataset} faces")
         _finish(what, partial, path, size, done, time.perf_counter() - started)
+    except StoreError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         need = total * size * size * 3 / 2**20

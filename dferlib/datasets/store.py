@@ -150,6 +150,12 @@ def _build_once(what: Source, path: Path, size: int, workers: int | None, progre
     try:
         if not path.is_dir():  # another process may have built it while this one waited
             build_store(what, path, size, workers=workers, progress=progress)
+    except StoreError:
+        if not path.is_dir():
+            raise
+        # Not every shared file system holds processes apart: one that was first has taken away what
+        # this one was writing. Its store is as good, if it is whole.
+        load_store(path, verify=True)
     finally:
         lock.release()
 
