@@ -19,13 +19,32 @@ from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.sources import READERS
 
 OPTIONS = {
-    "camera": "oulu",
-    "light": "oulu",
-    "images": "oulu, afew and dfew",
-    "sessions": "mmi: a file with their ids",
+    "camera": "oulu: VL (visible light) or NI (near infrared)",
+    "light": "oulu: Strong, Weak or Dark",
+    "images": "oulu: original or preprocessed; afew: aligned or videos; dfew: auto, frames, 16f or "
+    "videos",
+    "sessions": "mmi: a text file with the numbers of the sessions to keep",
     "channel": "ravdess: speech or song",
-    "faces": "all: how faces are found and cut out, see dferlib.datasets.face_options",
+    "faces": "all: how faces are found and cut out, as 'box=frame margin=0.25'; the docstring of "
+    "dferlib.datasets.face_options explains them",
 }
+CHECK = """Look over a dataset that was just unpacked. Nothing is changed in its folder.
+
+The report begins with what was found, then says on one line whether that can be used:
+
+  READY                                       nothing asks to be looked at
+  USABLE, but look at this first              see the findings marked [look]
+  NOT READY: this cannot be used as it is     see the findings marked [stop]
+
+Each finding says what to do after an arrow, and where. Then come the counts, beside those of the
+copy that papers describe, and how many clips each fold tests.
+"""
+CHECK_END = """Exit status: 0 looked over, even if counts differ; 1 some files cannot be used; 2
+nothing could be looked over.
+
+  python -m dferlib.datasets check oulu data/oulu --page report.html
+  python -m dferlib.datasets check dfew data/dfew --quick
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,17 +97,34 @@ def _write_fixture(dataset: str, folder: str, subjects: int, seed: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m dferlib.datasets", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    look = commands.add_parser("check", help="count and read what is in a dataset's folder")
-    look.add_argument("dataset", help=f"one of {', '.join(READERS)}")
-    look.add_argument("root", help="folder of the unpacked dataset")
-    look.add_argument("--quick", action="store_true", help="do not decode the images")
-    look.add_argument("--crops", default="", help="write the worst crops as a picture, a .png")
-    look.add_argument("--page", default="", help="write the report with its picture as .html")
-    for name, datasets in OPTIONS.items():
-        look.add_argument(f"--{name}", default="", help=f"which part, for {datasets}")
-    look.add_argument("--partial", action="store_true", help="some clips are not here, for dfew")
+    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = argparse.ArgumentParser(
+        prog="python -m dferlib.datasets", description=__doc__, **plain
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    look = commands.add_parser(
+        "check",
+        help="count and read what is in a dataset's folder",
+        description=CHECK,
+        epilog=CHECK_END,
+        **plain,
+    )
+    look.add_argument("dataset", metavar="DATASET", help=f"one of {', '.join(READERS)}")
+    look.add_argument("root", metavar="ROOT", help="folder of the unpacked dataset")
+    look.add_argument(
+        "--quick", action="store_true", help="count files, but decode no image: takes seconds"
+    )
+    look.add_argument(
+        "--crops", default="", metavar="PNG", help="write the worst crops as a picture"
+    )
+    look.add_argument(
+        "--page", default="", metavar="HTML", help="write the report with its picture as a page"
+    )
+    for name, meaning in OPTIONS.items():
+        look.add_argument(f"--{name}", default="", help=meaning)
+    look.add_argument(
+        "--partial", action="store_true", help="dfew: some clips are not here, and that is known"
+    )
     commands.add_parser("access", help="print where to get each dataset, as a Markdown table")
     write = commands.add_parser("fixture", help="write procedural faces in a dataset's layout")
     write.add_argument("dataset", choices=READERS)

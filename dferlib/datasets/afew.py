@@ -36,6 +36,7 @@ from dferlib.datasets.scan import (
     matching_files,
     not_found,
     numbered_files,
+    point_above,
     search,
     subfolders,
 )
@@ -173,7 +174,8 @@ def _check_complete(found: _Found, root: Path) -> None:
     for split in SPLITS:
         if not any(key[0] == split for key in found.labels):
             raise DatasetError(
-                f"AFEW in {root} has no {split} clips. {describe_content(root)}.\n{HELP}"
+                f"AFEW in {root} has no {split} clips. {describe_content(root)}."
+                f"{point_above(root, SPLITS)}\n{HELP}"
             )
 
 

@@ -30,6 +30,7 @@ from dferlib.datasets.scan import (
     describe_content,
     describe_gaps,
     numbered_files,
+    point_above,
     read_text,
     search,
     subfolders,
@@ -61,6 +62,7 @@ KINDS = {
     "landmarks": r".*_(\d+)_landmarks\.txt",
 }
 ARCHIVE_WORDS = ("cohn-kanade", "emotion_labels", "facs_labels", "landmarks")
+PART_WORDS = ("emotion", "facs")  # folders beside the images
 
 # The distribution of 2010
 GOLDEN = Golden(
@@ -133,7 +135,7 @@ def _find_parts(root: Path) -> dict[str, Path]:
         found = f"found {there}, but " if parts else ""
         raise (DatasetError if begun else MissingDatasetError)(
             f"CK+ is not complete: {found}no {' and no '.join(missing)} below {root}. "
-            f"{describe_content(root)}.\n{HELP}"
+            f"{describe_content(root)}.{point_above(root, ARCHIVE_WORDS + PART_WORDS)}\n{HELP}"
         )
     return {kind: parts[kind] for kind in KINDS if kind in parts}
 

@@ -209,8 +209,9 @@ def lacking_classes(folds: pd.DataFrame, classes: Sequence[str]) -> Mapping[int,
 
 def _oddities(report: CheckReport) -> Iterator[Finding]:
     if report.problems:
-        what = f"{len(report.problems)} oddities of the files, no hindrance"
-        yield Finding("note", what, "", report.problems)
+        what = f"{len(report.problems)} oddities of the files, which stop nothing"
+        do = "read them once: some say that clips or frames are left out"
+        yield Finding("note", what, do, report.problems)
     if report.excluded:
         what = f"{len(report.excluded)} clips are left out, as you asked"
         yield Finding("note", what, "", report.excluded)

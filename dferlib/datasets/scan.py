@@ -7,6 +7,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -278,7 +279,21 @@ def not_found(root: Path, what: str, words: Sequence[str], tree: str) -> Dataset
     names = [root.name.lower(), *(path.name.lower() for path in root.iterdir())]
     begun = any(word in name for name in names for word in words)
     kind = DatasetError if begun else MissingDatasetError
-    return kind(f"no {what} below {root}. {describe_content(root)}.\n{tree}")
+    return kind(
+        f"no {what} below {root}. {describe_content(root)}.{point_above(root, words)}\n{tree}"
+    )
+
+
+def point_above(root: Path, words: Sequence[str]) -> str:
+    """A question whether the folder above is meant, where parts of the dataset lie beside `root`.
+
+    `words` are parts of their names; "" if nothing beside it has one.
+    """
+    root, beside = root.absolute(), []
+    with suppress(DatasetError):  # a folder above that may not be read
+        beside = [path.name for path in subfolders(root.parent) if path.name != root.name]
+    parts = [name for name in beside if any(word in name.lower() for word in words)]
+    return f" {parts[0]} lies beside it: is {root.parent} meant?" if parts else ""
 
 
 def describe_content(root: Path, limit: int = 8) -> str:
