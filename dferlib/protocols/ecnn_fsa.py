@@ -222,6 +222,8 @@ class EcnnFsaProtocol(Protocol):
     num_frames: int = 5  # §2.1: n
     sampler: str = "one_per_segment"  # §2.1
     store_size: int = 224  # §2.1
+    init_frames: ClassVar[int] = 5  # of pre-training clips: all rows start alike, whatever n
+
     faces: str = "align=upright margin=0.25"  # §2.1
     input_size: int = 224  # §2.1
     init: str = "vggface-sfew-fer2013"  # §2.1
