@@ -151,22 +151,27 @@ def test_maps_equal_grad_cams_own_at_low_resolution(layer, clips):
 
 
 def test_grad_cam_equals_a_slow_reference(clips):
+    """Of an untrained network some maps are empty: nothing speaks for the class."""
     model = small().eval()
     seen = []
     handle = model.inception_a.register_forward_hook(lambda *args: seen.append(args[2]))
     logits = model(clips)
     handle.remove()
-    (gradient,) = torch.autograd.grad(logits[0, 3] + logits[1, 3], seen)
-    weights = gradient.mean((2, 3, 4))
-    raw = torch.zeros(2, 7, 8, 8)
-    for clip in range(2):
-        for channel in range(weights.shape[1]):
-            raw[clip] += (weights[clip, channel] * seen[0][clip, channel]).detach()
-    raw = raw.clamp(min=0)
-    low, high = raw.amin((1, 2, 3), keepdim=True), raw.amax((1, 2, 3), keepdim=True)
-    expected = enlarge_maps((raw - low) / (high - low), (7, 64, 64))
-    maps = grad_cam(model, clips, [3, 3], layer=model.inception_a)
-    torch.testing.assert_close(maps, expected, atol=1e-5, rtol=0)
+    empty = 0
+    for label in range(logits.shape[1]):
+        (gradient,) = torch.autograd.grad(logits[:, label].sum(), seen, retain_graph=True)
+        weights = gradient.mean((2, 3, 4))
+        raw = torch.zeros(2, 7, 8, 8)
+        for clip in range(2):
+            for channel in range(weights.shape[1]):
+                raw[clip] += (weights[clip, channel] * seen[0][clip, channel]).detach()
+        raw = raw.clamp(min=0)
+        low, high = raw.amin((1, 2, 3), keepdim=True), raw.amax((1, 2, 3), keepdim=True)
+        scaled = torch.where(high > 0, (raw - low) / (high - low), torch.zeros(()))
+        maps = grad_cam(model, clips, [label, label], layer=model.inception_a)
+        torch.testing.assert_close(maps, enlarge_maps(scaled, (7, 64, 64)), atol=1e-5, rtol=0)
+        empty += int((high == 0).sum())
+    assert empty < 6  # of twelve
 
 
 def test_the_model_comes_back_as_it_was(clips):
