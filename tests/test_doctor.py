@@ -136,7 +136,7 @@ def test_unknown_subjects_and_a_single_class_are_said(tmp_path):
         write_clip(tmp_path / f"Happy/{number}", moving(rng))
     report = look(tmp_path)
     assert find(report, "nobody knows who is shown").level == "note"
-    assert find(report, "1 class").level == "stop"
+    assert find(report, "clips of one class").level == "stop"
 
 
 def test_clips_without_a_face_are_counted_and_pictured(clips):
@@ -175,6 +175,36 @@ def test_page_and_pictures_on_the_command_line(clips, tmp_path, capsys):
     assert "12 of 12 clips: no face found" in text
     assert main(["check", "folder", str(clips), "--quick", "--crops", str(crops)]) == 2
     assert "no crop was looked at" in capsys.readouterr().err
+
+
+def test_data_that_is_not_ready_ends_with_status_1(clips, capsys):
+    rows = pd.read_csv(clips / "labels.csv")
+    write_table(clips, rows[rows["subject"] < "S3"].itertuples(index=False, name=None))
+    assert main(["check", "folder", str(clips), "--quick"]) == 1
+    text = capsys.readouterr().out
+    assert "[stop] 2 subjects\n  -> training, validation and test need 3 or more" in text
+
+
+def test_the_same_copies_many_times_are_one_finding(clips):
+    for subject in (1, 2):
+        shutil.copytree(clips / f"S{subject}/anger", clips / f"S6/copy{subject}")
+        add_rows(clips, (f"S6/copy{subject}", "anger", "S6"))
+    finding = find(look(clips), "the same files twice")
+    assert finding.what.startswith("2 groups of clips")
+    assert len(finding.where) == 2
+
+
+def test_what_is_asked_of_other_counts_depends_on_the_clips(write_tree, monkeypatch):
+    from dferlib.datasets import bu4dfe
+    from dferlib.datasets.scan import Golden
+
+    root = write_tree("bu4dfe", subjects=4)
+    for each, asked in ((5, "still packed"), (3, "two copies?"), (4, "-> say n beside")):
+        classes = dict.fromkeys(DATASETS["bu4dfe"], each)
+        golden = Golden({"subjects": 101}, classes)
+        monkeypatch.setattr(bu4dfe, "GOLDEN", golden)
+        finding = find(check("bu4dfe", root, decode=False), "copy that papers describe")
+        assert asked in f"-> {finding.do}"
 
 
 def test_names_in_the_page_cannot_be_markup(clips):
@@ -302,3 +332,10 @@ def test_a_contact_sheet_holds_every_crop():
         assert (sheet == 10 * number).all(axis=2).sum() >= 112 * 112
     with pytest.raises(ValueError, match="8 crops and 1 captions"):
         contact_sheet(crops, ["one"])
+
+
+def test_no_caption_runs_into_the_next():
+    white = np.full((2, 8, 8, 3), 255, np.uint8)
+    sheet = np.asarray(contact_sheet(white, ["0.50 W_WIDE_LETTERS_WWWW_MMMM_WWWW_MMMM_WW", "x"]))
+    assert (sheet[:, 8:120] < 128).any()
+    assert (sheet[:, 120:128] == 255).all()  # the gap between the two crops

@@ -30,7 +30,7 @@ def test_the_worst_clips_come_first():
     assert report.missing == ("never",)
     assert report.frames == {"looked": 36, "own": 22, "borrowed": 5, "none": 9}
     text = str(report)
-    assert "3 of 5 clips have one (haar 3, none 1)" in text
+    assert "3 of 5 clips have one (haar 3, none 1; 1 not looked at)" in text
     assert "faces not found: never" in text
     assert "half: found in 4 of 9 frames" in text
 

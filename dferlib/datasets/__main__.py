@@ -39,8 +39,8 @@ The report begins with what was found, then says on one line whether that can be
 Each finding says what to do after an arrow, and where. Then come the counts, beside those of the
 copy that papers describe, and how many clips each fold tests.
 """
-CHECK_END = """Exit status: 0 looked over, even if counts differ; 1 some files cannot be used; 2
-nothing could be looked over.
+CHECK_END = """Exit status: 0 looked over, even if counts differ; 1 NOT READY; 2 nothing could be
+looked over.
 
   python -m dferlib.datasets check oulu data/oulu --page report.html
   python -m dferlib.datasets check dfew data/dfew --quick
@@ -50,7 +50,7 @@ nothing could be looked over.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
-    Returns the exit status: 0 even if counts differ, 1 if files cannot be used, 2 on misuse.
+    Returns the exit status: 0 even if counts differ, 1 if the data is not ready, 2 on misuse.
     """
     parsed = _parser().parse_args(arguments)
     options = {
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     sys.stdout.write(f"{report}\n")
-    return 1 if report.errors else 0
+    return 0 if report.usable else 1
 
 
 def _write_report(report: CheckReport, crops: str, page: str) -> None:

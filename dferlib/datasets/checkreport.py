@@ -79,6 +79,11 @@ class CheckReport:
         return all(finding.level == "note" for finding in self.findings)
 
     @property
+    def usable(self) -> bool:
+        """Whether nothing stops a run on this data."""
+        return all(finding.level != "stop" for finding in self.findings)
+
+    @property
     def verdict(self) -> str:
         """One line: ready, usable after a look, or not ready."""
         return VERDICTS[self.findings[0].level if self.findings else "note"]
@@ -94,7 +99,7 @@ class CheckReport:
         if not len(self.worst):
             return None
         rows = self.worst.itertuples(index=False)
-        texts = [f"{clip} {likeness:.2f}" for clip, likeness, _ in rows]
+        texts = [f"{likeness:.2f} {clip}" for clip, likeness, _ in rows]
         return contact_sheet(self.crops, texts)
 
     def __str__(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 TILE, TEXT, GAP = 112, 30, 8  # pixels: side of a crop, height of its text, space between
 COLUMNS = 6
-LETTERS = 20  # of the built-in font that fit below a crop
+LINES = 2  # of text below a crop
 
 
 def contact_sheet(crops: np.ndarray, captions: Sequence[str]) -> Image.Image:
@@ -28,6 +27,18 @@ def contact_sheet(crops: np.ndarray, captions: Sequence[str]) -> Image.Image:
     for place, (crop, caption) in enumerate(zip(crops, captions, strict=True)):
         x, y = GAP + place % columns * wide, GAP + place // columns * high
         sheet.paste(Image.fromarray(crop).resize((TILE, TILE), Image.Resampling.BILINEAR), (x, y))
-        lines = textwrap.wrap(caption, LETTERS, break_long_words=True)[:2]
+        lines = _lines(caption, font)
         draw.multiline_text((x, y + TILE + 2), "\n".join(lines), fill="black", font=font)
     return sheet
+
+
+def _lines(text: str, font: ImageFont.FreeTypeFont) -> list[str]:
+    """Text in lines no wider than a crop, the end of a text that is too long replaced by dots."""
+    lines = []
+    while text and len(lines) < LINES:
+        fits = next(n for n in range(len(text), 0, -1) if font.getlength(text[:n]) <= TILE)
+        lines.append(text[:fits])
+        text = text[fits:].lstrip()
+    if text:
+        lines[-1] = f"{lines[-1][:-2]}\N{HORIZONTAL ELLIPSIS}"
+    return lines

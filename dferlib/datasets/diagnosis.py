@@ -35,6 +35,11 @@ class Finding:
     where: tuple[str, ...] = ()
 
 
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 clip`, `2 clips`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def diagnose(report: CheckReport) -> tuple[Finding, ...]:
     """All findings on a dataset, the worst first."""
     found = [
@@ -71,17 +76,17 @@ def _unusable(report: CheckReport) -> Iterator[Finding]:
     if report.errors:
         yield Finding(
             "stop",
-            f"{len(report.errors)} clips or files cannot be read",
+            f"{plural(len(report.errors), 'clip or file', 'clips or files')} cannot be read",
             f"copy them anew from the dataset, or put the clips into {EXCLUDE_FILE}",
             report.errors,
         )
     classes, subjects = report.manifest["label"].nunique(), report.manifest["subject"].nunique()
     if len(report.manifest) and classes < 2:
-        yield Finding("stop", f"{classes} class", "a classifier needs clips of two or more")
+        yield Finding("stop", "clips of one class", "a classifier needs those of two or more")
     if 0 < subjects < MIN_FOLDS:
         yield Finding(
             "stop",
-            f"{subjects} subjects",
+            plural(subjects, "subject"),
             f"training, validation and test need {MIN_FOLDS} or more",
         )
 
@@ -104,23 +109,37 @@ def _labels(report: CheckReport) -> Iterator[Finding]:
         rows = report.differences.itertuples(index=False)
         texts = [f"{what}: {there} instead of {known}" for what, known, there in rows]
         texts = texts if len(texts) <= FEW else [*texts[:FEW], "and more in the table"]
-        less = (report.differences["found"] < report.differences["expected"]).all()
-        do = "unpack what is still packed; " if less else "is it a later edition, or two copies? "
         yield Finding(
             "look",
-            f"{len(report.differences)} counts are not those of the copy that papers describe",
-            f"{do}say n beside every number and compare no accuracy with published ones",
+            f"{plural(len(report.differences), 'count')} differ from the copy that papers describe",
+            f"{_ask(report)}say n beside every number and compare no accuracy with published ones",
             tuple(texts),
         )
 
 
+def _ask(report: CheckReport) -> str:
+    """What may be behind other counts: fewer clips than known, or more of something."""
+    known = report.counts[report.counts["expected"] != UNKNOWN]
+    classes = known[known["what"].isin(report.classes)]
+    counted = classes if len(classes) else known
+    expected, found = counted["expected"].sum(), counted["found"].sum()
+    if found < expected:
+        return "unpack what is still packed; "
+    return "is it a later edition, or two copies? " if found > expected else ""
+
+
 def _copies(report: CheckReport) -> Iterator[Finding]:
     labels = dict(zip(report.manifest["clip_id"], report.manifest["label"], strict=True))
+    groups: dict[str, list[str]] = {}
     for group in report.copies:
-        named = " = ".join(f"{name} ({labels.get(name, '?')})" for name in group)
         several = len({labels.get(name) for name in group}) > 1
         what = "the same files under two labels" if several else "the same files twice"
-        yield Finding("look", what, f"put all but the right one into {EXCLUDE_FILE}", (named,))
+        named = " = ".join(f"{name} ({labels.get(name, '?')})" for name in group)
+        groups.setdefault(what, []).append(named)
+    for what in sorted(groups, reverse=True):  # two labels first
+        count = plural(len(groups[what]), "group of clips", "groups of clips")
+        do = f"put all but the right one of each group into {EXCLUDE_FILE}"
+        yield Finding("look", f"{count} with {what}", do, tuple(groups[what]))
     if report.shared and not report.copies:
         yield Finding("note", f"{report.shared} images stand in several clips, byte by byte")
 
@@ -139,7 +158,7 @@ def _twins(report: CheckReport) -> Iterator[Finding]:
             pairs = zip(chosen["first"], chosen["second"], strict=True)
             yield Finding(
                 "look" if apart else "note",
-                f"{len(chosen)} pairs of near-duplicate clips {what}",
+                f"{plural(len(chosen), 'pair')} of near-duplicate clips {what}",
                 do,
                 tuple(f"{first} ~ {second}" for first, second in pairs),
             )
@@ -209,9 +228,11 @@ def lacking_classes(folds: pd.DataFrame, classes: Sequence[str]) -> Mapping[int,
 
 def _oddities(report: CheckReport) -> Iterator[Finding]:
     if report.problems:
-        what = f"{len(report.problems)} oddities of the files, which stop nothing"
+        count = plural(len(report.problems), "oddity", "oddities")
+        what = f"{count} of the files, which stop nothing"
         do = "read them once: some say that clips or frames are left out"
         yield Finding("note", what, do, report.problems)
     if report.excluded:
-        what = f"{len(report.excluded)} clips are left out, as you asked"
+        count = plural(len(report.excluded), "clip is", "clips are")
+        what = f"{count} left out, as you asked"
         yield Finding("note", what, "", report.excluded)

@@ -87,9 +87,11 @@ class FaceReport:
             return "faces: rendered in place, nothing had to be found"
         count = self.frames
         by = self.clips["found_by"].value_counts()
+        unread = self.total - len(self.clips)
         lines = [
             f"faces: {len(self.clips) - len(self.missing)} of {self.total} clips have one "
-            f"({', '.join(f'{name} {number}' for name, number in by.items())})",
+            f"({', '.join(f'{name} {number}' for name, number in by.items())}"
+            f"{f'; {unread} not looked at' if unread > 0 else ''})",
             f"frames looked at: {count['looked']}; own face {count['own']}, borrowed box "
             f"{count['borrowed']}, no face {count['none']}",
         ]
