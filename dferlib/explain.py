@@ -14,6 +14,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,13 @@ METHODS = {  # our name -> class of pytorch_grad_cam; those that work on 3-D net
     "layercam": "LayerCAM",
     "eigencam": "EigenCAM",
 }
+
+
+class _Loader(Protocol):
+    """What brings clips (B, 3, T, H, W) of rows of a manifest; `batches.ClipLoader` is one."""
+
+    def gather(self, rows: np.ndarray) -> Tensor:
+        """Return the clips of these rows."""
 
 
 def grad_cam(
@@ -68,6 +76,18 @@ def attention_maps(model: nn.Module, clips: Tensor) -> dict[str, Tensor]:
         model.record_attention = True
         model(clips.to(device))
         return {name: value.float().cpu() for name, value in model.attention.items()}
+
+
+def attention_of_rows(
+    model: nn.Module, loader: _Loader, rows: np.ndarray, *, at_once: int = 8
+) -> dict[str, np.ndarray]:
+    """Return the attention maps of many clips, by the rows of the loader's manifest.
+
+    As `attention_maps`, but `at_once` clips at a time, so that memory does not grow with them.
+    """
+    parts = [rows[start : start + at_once] for start in range(0, len(rows), at_once)]
+    maps = [attention_maps(model, loader.gather(part)) for part in parts]
+    return {name: torch.cat([part[name] for part in maps]).numpy() for name in maps[0]}
 
 
 def enlarge_maps(maps: Tensor, size: tuple[int, int, int]) -> Tensor:

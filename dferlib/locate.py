@@ -85,24 +85,57 @@ def summarise_locating(
     """Average `score_locating` per kind, with bootstrap intervals over subjects.
 
     Columns kind, n (videos), and for hit (per cent) and distance (frames) the mean, `_low` and
-    `_high`; hit_gain and its interval are the difference to a random clip, on the same videos.
+    `_high`.
     """
-    wide = {name: scored.pivot(index="clip_id", columns="kind", values=name) for name in _VALUES}
-    subjects = scored.drop_duplicates("clip_id").set_index("clip_id")["subject"]
+    wide, subjects = _by_kind(scored)
     rows = []
     for kind in [kind for kind in KINDS if kind in set(scored["kind"])]:
-        values = {name: wide[name][kind] for name in _VALUES}
-        values = {"hit": 100 * values["hit"], "distance": values["distance"]}
-        values["hit_gain"] = values["hit"] - 100 * wide["hit"]["random"]
         row: dict[str, object] = {"kind": kind, "n": len(subjects)}
-        for name, column in values.items():
-            low, high = _interval(column, subjects[column.index], level, resamples, seed)
-            row |= {name: column.mean(), f"{name}_low": low, f"{name}_high": high}
+        for name, values in wide.items():
+            row |= _mean_with_interval(name, values[kind], subjects, level, resamples, seed)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-_VALUES = ("hit", "distance")
+def compare_locating(
+    scored: pd.DataFrame, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """Compare the model's clips with each rival's on the same videos: a row for each rival.
+
+    Columns rival, n (videos), lead (points of the share of hits, positive where the model has
+    more) and nearer (frames by which the model's clip is nearer to the apex), each the mean of the
+    differences per video, `_low` and `_high`, by a bootstrap over subjects.
+    """
+    wide, subjects = _by_kind(scored)
+    rows = []
+    for rival in [kind for kind in KINDS if kind in set(scored["kind"]) - {"model"}]:
+        row: dict[str, object] = {"rival": rival, "n": len(subjects)}
+        differences = {
+            "lead": wide["hit"]["model"] - wide["hit"][rival],
+            "nearer": wide["distance"][rival] - wide["distance"]["model"],
+        }
+        for name, values in differences.items():
+            row |= _mean_with_interval(name, values, subjects, level, resamples, seed)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _by_kind(scored: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.Series]:
+    """Hits in per cent and distances, a row per video and a column per kind; the subjects."""
+    scale = {"hit": 100, "distance": 1}
+    wide = {
+        name: factor * scored.pivot(index="clip_id", columns="kind", values=name)
+        for name, factor in scale.items()
+    }
+    subjects = scored.drop_duplicates("clip_id").set_index("clip_id")["subject"]
+    return wide, subjects[wide["hit"].index]
+
+
+def _mean_with_interval(
+    name: str, values: pd.Series, subjects: pd.Series, *settings
+) -> dict[str, float]:
+    low, high = _interval(values, subjects, *settings)
+    return {name: values.mean(), f"{name}_low": low, f"{name}_high": high}
 
 
 def _highest(scores: np.ndarray, rng: np.random.Generator) -> int:

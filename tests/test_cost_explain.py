@@ -13,6 +13,7 @@ from dferlib.cost import count_cost, frame_times, latency
 from dferlib.explain import (
     METHODS,
     attention_maps,
+    attention_of_rows,
     enlarge_maps,
     grad_cam,
     mass_inside,
@@ -218,6 +219,21 @@ def test_attention_maps_are_named_and_detached(clips):
     assert maps["inception_a.stam"].shape == (2, 7, 8, 8)
     assert not any(value.requires_grad for value in maps.values())
     assert attention_maps(small("peak_cnn"), clips) == {}
+
+
+def test_attention_of_many_rows_is_that_of_their_clips(clips):
+    model, asked = small(), []
+
+    class Loader:
+        def gather(self, rows):
+            asked.append(len(rows))
+            return clips[rows]
+
+    rows = np.array([1, 0, 1])
+    found = attention_of_rows(model, Loader(), rows, at_once=2)
+    assert asked == [2, 1]
+    for name, value in attention_maps(model, clips[rows]).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6)
 
 
 def test_bad_arguments_say_what_is_valid(clips):

@@ -20,7 +20,14 @@ from dferlib.cost import (
     peak_memory,
 )
 from dferlib.datasets.samplers import windowed_clips
-from dferlib.locate import KINDS, clip_frames, movement_scores, score_locating, summarise_locating
+from dferlib.locate import (
+    KINDS,
+    clip_frames,
+    compare_locating,
+    movement_scores,
+    score_locating,
+    summarise_locating,
+)
 from dferlib.models import create_model, list_models, paper_input
 from dferlib.models._resnet import Pooled, ResNet18
 from dferlib.protocols import load_protocol
@@ -208,11 +215,33 @@ def test_summaries_are_means_with_intervals_over_subjects():
     assert tuple(table.index) == KINDS
     assert (table["n"] == 30).all()
     assert table.loc["model", "hit"] == table.loc["model", "hit_low"] == 100
-    assert table.loc["random", "hit_gain"] == 0
     chance = 100 * right.mean()
     assert table.loc["random", "hit"] == pytest.approx(chance)
-    assert table.loc["model", "hit_gain"] == pytest.approx(100 - chance)
     assert table.loc["middle", "hit_low"] < table.loc["middle", "hit"]
+
+
+def test_the_model_is_compared_with_each_rival_on_the_same_videos():
+    store = fake_store([105] * 4, [52, 52, 20, 20])
+    scores = np.zeros((4, 7))
+    scores[[0, 1, 2, 3], [3, 3, 0, 6]] = 1  # three hits; the middle clip has two
+    scored = score_locating(store, np.arange(4), scores)
+    table = compare_locating(scored, resamples=500).set_index("rival")
+    assert list(table.index) == [kind for kind in KINDS if kind != "model"]
+    assert (table["n"] == 4).all()
+    assert table.loc["middle", "lead"] == pytest.approx(25)
+    assert table.loc["middle", "lead_low"] <= 0 < table.loc["middle", "lead_high"]
+    # middles 52, 52, 22, 82 against 52 each time, from apices at 52, 52, 20, 20
+    assert table.loc["middle", "nearer"] == pytest.approx((0 + 0 + 30 - 30) / 4)
+    assert table.loc["random", "lead"] == pytest.approx(100 * (3 / 4 - 1 / 7))
+
+
+def test_the_interval_of_a_lead_is_that_of_the_differences():
+    # where one rival hits in all videos and the model in the same ones, the lead is exactly zero
+    store = fake_store([105] * 10, [52] * 5 + [20] * 5)
+    middle = np.tile(np.eye(7)[3], (10, 1))
+    table = compare_locating(score_locating(store, np.arange(10), middle)).set_index("rival")
+    row = table.loc["middle"]
+    assert (row[["lead", "lead_low", "lead_high", "nearer", "nearer_low"]] == 0).all()
 
 
 def test_a_frame_store_whose_apex_no_test_reaches_has_no_hit():
