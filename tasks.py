@@ -97,9 +97,10 @@ def test(rest: list[str]) -> None:
     """Lint, then run the tests; more words are passed on to pytest."""
     env([])
     lint([])
-    # Two workers with a thread each: more threads would only wait for each other.
+    # Two workers with a thread each: more threads would only wait for each other. The one that is
+    # done first takes tests from the other, or the notebooks at the end would keep one core idle.
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    call(PYTHON, "-m", "pytest", "-n", "2", *rest, extra=threads)
+    call(PYTHON, "-m", "pytest", "-n", "2", "--dist", "worksteal", *rest, extra=threads)
 
 
 def lint(rest: list[str]) -> None:
