@@ -5,13 +5,20 @@
 
 The loop sends clip after clip and position after position through the backbone, as most public code
 for clips does. Both have the same weights and the same Adam step, and take turns, so that a machine
-that slows down slows both. Prints medians, ratios and how far the predictions are apart, and keeps
-them in results/ceflnet/speed-batch<videos>.json.
+that slows down slows both. A turn is two steps, of which the second counts: in training a step
+follows its like. Training keeps the memory that a step frees (`dferlib.allocator`), so both do;
+what one batch takes without that stands beside them.
+
+With several videos a step the loop's batches fill the processor as well, and one batch cannot be
+faster than the processor multiplies: the speed of the loop in multiplications of the convolutions
+is printed beside that of a large matrix product. Prints medians, ratios and how far the predictions
+are apart, and keeps them in results/ceflnet/speed-batch<videos>.json.
 """
 
 import argparse
 import statistics
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -19,11 +26,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from dferlib.allocator import freed_memory_kept
+from dferlib.cost import count_cost
 from dferlib.evaluate import autocast, choose_precision, memory_format
 from dferlib.models import create_model
 from dferlib.models.ceflnet import CEFLNet
 from dferlib.runs import project_root, provenance, write_json
 
+UNKEPT = "batch, float32, freed memory handed back"
 BARS = {"batch, float32": 1.3, "batch, bf16 channels-last": 3.0}
 TOLERANCE = {"batch, float32": 1e-5, "batch, bf16 channels-last": 0.02}  # of a class's probability
 
@@ -61,6 +71,19 @@ def one_step(model: nn.Module, optimizer, clip: Tensor, target: Tensor, precisio
     return time.perf_counter() - started
 
 
+def product_speed(device: torch.device, side: int = 4096, repeats: int = 7) -> float:
+    """GMACs a second of the fastest of some float32 matrix products."""
+    a, b = (torch.randn(side, side, device=device) for _ in range(2))
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        a @ b
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return side**3 / min(times) / 1e9
+
+
 @torch.no_grad()
 def probabilities(model: nn.Module, clip: Tensor, precision: str) -> Tensor:
     """Class probabilities in evaluation mode."""
@@ -81,19 +104,28 @@ def measure(given: argparse.Namespace) -> dict:
     fast = choose_precision("auto", device) == "bf16"
     if fast:
         ways["batch, bf16 channels-last"] = (model, "bf16")
+    ways[UNKEPT] = (model, "float32")
     found = {name: probabilities(net, clip, kind) for name, (net, kind) in ways.items()}
     apart = {name: float((p - found["loop, float32"]).abs().max()) for name, p in found.items()}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    with tqdm(total=(given.repeats + 1) * len(ways), desc="steps") as bar:
-        for turn in range(given.repeats + 1):
+    with tqdm(total=given.repeats * len(ways), desc="steps") as bar:
+        for _ in range(given.repeats):
             for name, (net, precision) in ways.items():
-                taken = one_step(net.train(), optimizer, clip, target, precision)
-                seconds[name] += [taken] if turn else []  # the first turn warms up
+                with nullcontext() if name == UNKEPT else freed_memory_kept():
+                    one_step(net.train(), optimizer, clip, target, precision)
+                    seconds[name].append(one_step(net, optimizer, clip, target, precision))
                 bar.update()
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     ratios = {name: medians["loop, float32"] / value for name, value in medians.items()}
+    # of a training step: forward, and twice that backward
+    macs = 3 * given.batch * count_cost(model, tuple(clip.shape[1:])).macs
     return {
+        "gmacs_a_second": {
+            "loop, float32": round(macs / medians["loop, float32"] / 1e9, 1),
+            "batch, float32": round(macs / medians["batch, float32"] / 1e9, 1),
+            "matrix product, float32": round(product_speed(device), 1),
+        },
         "seconds": {name: [round(s, 3) for s in times] for name, times in seconds.items()},
         "median_seconds": {name: round(value, 3) for name, value in medians.items()},
         "times_as_fast": {name: round(value, 2) for name, value in ratios.items()},
@@ -121,7 +153,9 @@ def main() -> None:
         ratio, apart = record["times_as_fast"][name], record["largest_difference_of_a_probability"]
         bar = record["bars"].get(name)
         against = "" if bar is None else f"  (bar {bar}: {'met' if ratio >= bar else 'missed'})"
-        print(f"{name:28} {seconds:8.3f} s  {ratio:5.2f} times{against}  apart {apart[name]:.1e}")
+        print(f"{name:41} {seconds:8.3f} s  {ratio:5.2f} times{against}  apart {apart[name]:.1e}")
+    for name, speed in record["gmacs_a_second"].items():
+        print(f"{name:41} {speed:8.1f} GMACs a second")
     folder = given.out or (project_root() or Path.cwd()) / "results" / "ceflnet"
     folder.mkdir(parents=True, exist_ok=True)
     record |= {k: v for k, v in vars(given).items() if k != "out"}

@@ -6,7 +6,8 @@ The plain way is what much public code does: one JPEG a frame, opened, decoded, 
 normalised by one Python call each, and a loop that calls the backbone once for every frame number.
 Ours gathers the frames of a batch from the store at once and folds them into the batch of the
 backbone. Both ways are measured in turn in the same process, on the same clips and weights, in
-float32 and evaluation mode; the logits are checked to be the same. The ratios are of the medians.
+float32 and evaluation mode; the logits are checked to be the same. Freed memory is kept between
+calls, as in training and prediction. The ratios are of the medians.
 They are kept in results/speed/video_models-<size>px.json.
 """
 
@@ -23,6 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from dferlib.allocator import freed_memory_kept
 from dferlib.datasets import open_store
 from dferlib.datasets.batches import IMAGENET_MEAN, IMAGENET_STD, ClipLoader
 from dferlib.datasets.store import FrameStore
@@ -91,6 +93,7 @@ def compare(plain: Callable[[], object], ours: Callable[[], object], repeats: in
     return result
 
 
+@freed_memory_kept()
 def measure(store: FrameStore, size: int, number: int, repeats: int) -> dict:
     """Compare reading, forward, and forward with backward, on the first clips of the store."""
     clips = np.arange(min(number, len(store.manifest)))

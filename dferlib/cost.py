@@ -28,6 +28,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
+from dferlib.allocator import freed_memory_kept
 from dferlib.models import create_model, list_models, paper_input
 
 
@@ -110,6 +111,7 @@ def _run_without_memory(ghost: nn.Module, shape: tuple[int, ...]) -> None:
 
 
 @torch.no_grad()
+@freed_memory_kept()
 def latency(
     model: nn.Module,
     shape: tuple[int, ...],
@@ -136,6 +138,7 @@ def latency(
     return Latency(statistics.median(times), low, high, str(device), torch.get_num_threads())
 
 
+@freed_memory_kept()
 def frame_times(
     models: Mapping[str, nn.Module],
     shape: tuple[int, ...],

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor, nn
 
+from dferlib.allocator import freed_memory_kept
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.store import FrameStore
 
@@ -44,6 +45,7 @@ def memory_format(clip: Tensor, precision: str) -> Tensor:
 
 
 @torch.no_grad()
+@freed_memory_kept()
 def predict(
     model: nn.Module, loader: ClipLoader, clips: np.ndarray, precision: str = "float32"
 ) -> np.ndarray:
@@ -60,6 +62,7 @@ def predict(
 
 
 @torch.no_grad()
+@freed_memory_kept()
 def extract_features(model: nn.Module, loader: ClipLoader, clips: np.ndarray) -> np.ndarray:
     """Feature vectors (N, D) of ``forward_features``, the input of t-SNE."""
     was_training = model.training

@@ -22,6 +22,7 @@ from filelock import FileLock
 from torch import nn
 from tqdm.auto import tqdm
 
+from dferlib.allocator import freed_memory_kept
 from dferlib.datasets import open_store
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.cache import cache_folder
@@ -220,6 +221,7 @@ def _takes_single_frames(model: nn.Module, loader: ClipLoader) -> bool:
     return True
 
 
+@freed_memory_kept()
 def _train_phase(
     model, au_head, loader, train, epochs, lr, settings: Pretraining, title: str, progress: bool
 ) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from dferlib.allocator import freed_memory_kept
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.folds import Split
 from dferlib.evaluate import autocast, cross_entropy_of, memory_format, predict
@@ -86,6 +87,7 @@ def create_scheduler(optimizer: torch.optim.Optimizer, protocol: Protocol):
     )
 
 
+@freed_memory_kept()
 def fit(
     model: nn.Module,
     loader: ClipLoader,

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "dferlib"
 
 # A module imports from rows above its own only; within a row, nothing.
 ROWS = (
-    {"atomic", "provenance"},
+    {"atomic", "provenance", "allocator"},
     {"protocols", "metrics", "audit"},
     {"stats", "runs"},
     {"synthface"},
