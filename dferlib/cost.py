@@ -122,8 +122,12 @@ def latency(
 ) -> Latency:
     """Time forward passes in evaluation mode on the model's device, after `warmup` others.
 
-    `shape` is (3, T, H, W); the times are for a whole batch. The model's mode is restored.
+    `shape` is (3, T, H, W); the times are for a whole batch. The model's mode is restored. A model
+    without values ("meta" device) is timed on the CPU as a copy with some: times do not depend on
+    them.
     """
+    if next(model.parameters()).is_meta:
+        model = _with_values(model)
     device = next(model.parameters()).device
     clip = torch.zeros(batch_size, *shape, device=device)
     modes = {module: module.training for module in model.modules()}
@@ -192,6 +196,16 @@ def _time_once(model: Callable[[torch.Tensor], object], clip: torch.Tensor) -> f
     if clip.device.type == "cuda":
         torch.cuda.synchronize(clip.device)
     return 1000 * (time.perf_counter() - started)
+
+
+def _with_values(ghost: nn.Module) -> nn.Module:
+    model = copy.deepcopy(ghost).to_empty(device="cpu")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.01)
+        for buffer in model.buffers():
+            buffer.fill_(1)
+    return model
 
 
 @contextmanager
@@ -292,7 +306,7 @@ def cost_table(
 
     Columns model, clip, parameters, macs (`count_cost`), macs_layerwise, memory and
     training_memory in bytes for one clip and, with `repeats`, ms, ms_low and ms_high of a forward
-    pass on the model's device.
+    pass on the model's device, the CPU for a model without values.
     """
     rows = []
     for name, (model, shape) in tqdm(models.items(), desc="counting", disable=not progress):

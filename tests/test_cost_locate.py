@@ -134,6 +134,14 @@ def test_a_table_of_costs_agrees_with_its_parts():
 # ---------------------------------------------------------------------------------------- locating
 
 
+def test_models_without_values_are_timed_as_copies():
+    model = meta("peak_cnn", 4)
+    times = latency(model, (3, 1, 32, 32), repeats=3, warmup=0)
+    assert 0 < times.low <= times.median <= times.high
+    assert times.device == "cpu"
+    assert next(model.parameters()).is_meta
+
+
 def fake_store(n_frames: list[int], apex: list[int], labels: list[str] | None = None):
     """A store of 4 px videos whose every frame is as bright as its distance from the apex says."""
     rows = len(n_frames)
