@@ -1,5 +1,6 @@
 """Videos: counted, decoded, compared with what they declare, and read as crops of a face."""
 
+import os
 import sys
 
 import numpy as np
@@ -188,3 +189,19 @@ def test_a_cache_that_cannot_be_written_is_no_hindrance(make_video, tmp_path, mo
     path = make_video(tmp_path / "clip.flv")
     assert video.probe_all([path])[0][str(path)].count == 9
     assert video.probe_all([]) == ({}, [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is text")
+def test_videos_whose_names_are_no_text_are_refused_by_name(make_video, tmp_path, monkeypatch):
+    monkeypatch.setenv("DFER_CACHE", str(tmp_path / "cache"))
+    good = make_video(tmp_path / "a/clip.flv")
+    bad = tmp_path / os.fsdecode(b"caf\xe9") / "clip.flv"
+    bad.parent.mkdir()
+    bad.write_bytes(good.read_bytes())
+    for paths in ([bad, good], [good, bad]):
+        facts, errors = video.probe_all(paths)
+        assert list(facts) == [str(good)]
+        assert errors == [
+            f"{bad}: the name of the file or of a folder above it is no UTF-8; rename it"
+        ]
+    assert video.probe_all([bad])[0] == {}

@@ -85,10 +85,17 @@ def picture_of_video(path: str | Path) -> tuple[int, int, str]:
 def probe_all(paths: Sequence[str | Path]) -> tuple[dict[str, VideoFacts], list[str]]:
     """Facts of many videos by path, and what is wrong with those that cannot be opened.
 
-    A video that was opened before and has not changed since is not opened again.
+    A video that was opened before and has not changed since is not opened again. One whose path is
+    no text cannot be opened, nor be named in a store.
     """
     import_av()
-    notes = VideoNotes(paths)
+    named = [path for path in paths if _is_text(path)]
+    errors = [
+        f"{path}: the name of the file or of a folder above it is no UTF-8; rename it"
+        for path in paths
+        if not _is_text(path)
+    ]
+    notes = VideoNotes(named)
 
     def attempt(path: str | Path) -> VideoFacts | str:
         if known := notes.find(path):
@@ -99,13 +106,22 @@ def probe_all(paths: Sequence[str | Path]) -> tuple[dict[str, VideoFacts], list[
             return str(error)
 
     with ThreadPoolExecutor() as pool:  # waits for the disk, most of the time
-        results = list(pool.map(attempt, paths))
-    facts = {str(p): r for p, r in zip(paths, results, strict=True) if isinstance(r, VideoFacts)}
+        results = list(pool.map(attempt, named))
+    facts = {str(p): r for p, r in zip(named, results, strict=True) if isinstance(r, VideoFacts)}
     for path, fact in facts.items():
         if notes.find(path) is None:
             notes.note(path, fact.count, fact.fps)
     notes.save()
-    return facts, [result for result in results if isinstance(result, str)]
+    return facts, [*errors, *(result for result in results if isinstance(result, str))]
+
+
+def _is_text(path: str | Path) -> bool:
+    """Whether the absolute path can be written as UTF-8."""
+    try:
+        str(Path(path).absolute()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def iter_frames(path: str | Path) -> Iterator[np.ndarray]:
