@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import nbformat
@@ -26,6 +27,7 @@ from dferlib.notebook import END_MARK
 
 ENGINE = "dferlib"
 SAVE_EVERY = 10.0  # seconds between two states of the partial notebook
+LOOK_AGAIN = 2.0  # seconds between two looks for the kernel's reply
 MAX_STREAM = 200_000  # characters kept of what one cell prints
 
 
@@ -173,6 +175,11 @@ class _Client(PapermillNotebookClient):
         super().start_new_kernel(env=environment, **kwargs)
         self.group = getattr(self.km.provisioner, "pgid", None)
 
+    def start_new_kernel_client(self, **kwargs: Any) -> Any:
+        client = super().start_new_kernel_client(**kwargs)
+        client.shell_channel.get_msg = _looking_again(client.shell_channel.get_msg)
+        return client
+
     def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
         value = msg["content"].get("data", {}).get("state", {}).get("value")
         if isinstance(value, str) and "[" in value:  # tqdm: 34/112 [02:10<05:00, 1.9s/epoch]
@@ -186,6 +193,27 @@ class _Client(PapermillNotebookClient):
             if self.group:  # a killed kernel's loader workers would go on
                 with suppress(OSError):
                     os.killpg(self.group, signal.SIGKILL)
+
+
+def _looking_again(get_msg: Callable) -> Callable:
+    """A channel's `get_msg` that asks the socket every `LOOK_AGAIN` seconds.
+
+    A cell with a widget makes nbclient send on the channel on which it waits for the cell's reply.
+    That goes past the bookkeeping of the waiting socket, and where the reply comes in that moment,
+    the sign that it is there is lost: the kernel is done, and its runner would wait for ever.
+    """
+
+    async def get(timeout: float | None = None) -> dict[str, Any]:
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = LOOK_AGAIN if end is None else min(LOOK_AGAIN, max(0, end - time.monotonic()))
+            try:
+                return await get_msg(timeout=left)
+            except Empty:
+                if end is not None and time.monotonic() >= end:
+                    raise
+
+    return get
 
 
 class _Engine(Engine):

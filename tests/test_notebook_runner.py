@@ -1,5 +1,6 @@
 """Notebooks from outside and inside: what is refused, what counts as done, what is kept."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from queue import Empty
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -414,3 +416,55 @@ def test_all_rows_are_those_of_the_preset():
     assert set(settings.variants) < set(paper.printed_on("afew"))
     chosen = check_parameters("stt", {**values, "variants": "c3d-ds"}, datasets=paper.datasets)
     assert chosen.variants == ("c3d-ds",)
+
+
+def test_a_reply_whose_sign_was_lost_is_found_by_looking_again(monkeypatch):
+    """As a socket of pyzmq: what has come is seen when one asks, not while one waits."""
+    monkeypatch.setattr(engine, "LOOK_AGAIN", 0.01)
+    asked = []
+
+    async def get_msg(timeout=None):
+        asked.append(timeout)
+        if len(asked) == 3:
+            return {"content": "reply"}
+        if timeout is None:
+            pytest.fail("would wait for ever")
+        await asyncio.sleep(timeout)
+        raise Empty
+
+    assert asyncio.run(engine._looking_again(get_msg)()) == {"content": "reply"}
+    assert asked == [0.01] * 3
+
+
+def test_looking_again_keeps_the_time_that_was_given(monkeypatch):
+    monkeypatch.setattr(engine, "LOOK_AGAIN", 0.01)
+    asked = []
+
+    async def nothing(timeout):
+        asked.append(timeout)
+        await asyncio.sleep(timeout)
+        raise Empty
+
+    started = time.monotonic()
+    with pytest.raises(Empty):
+        asyncio.run(engine._looking_again(nothing)(timeout=0.035))
+    assert time.monotonic() - started >= 0.034
+    assert max(asked) <= 0.01
+
+
+@pytest.mark.notebook
+def test_the_runner_never_waits_for_a_reply_without_an_end(tmp_path, monkeypatch):
+    asked, plain = [], engine._looking_again
+
+    def watched(get_msg):
+        async def get(timeout=None):
+            asked.append(timeout)
+            return await get_msg(timeout=timeout)
+
+        return plain(get)
+
+    monkeypatch.setattr(engine, "_looking_again", watched)
+    source = make_notebook(tmp_path / "n.ipynb", "print(1)", END)
+    run(source, tmp_path / "out.ipynb")
+    assert len(asked) >= 4  # one for each code cell at least
+    assert None not in asked
