@@ -152,9 +152,9 @@ def main() -> None:
         ratio, apart = record["times_as_fast"][name], record["largest_difference_of_a_probability"]
         bar = record["bars"].get(name)
         against = "" if bar is None else f"  (bar {bar}: {'met' if ratio >= bar else 'missed'})"
-        print(f"{name:41} {seconds:8.3f} s  {ratio:5.2f} times{against}  apart {apart[name]:.1e}")
+        print(f"{name:28} {seconds:8.3f} s  {ratio:5.2f} times{against}  apart {apart[name]:.1e}")
     for name, speed in record["gmacs_a_second"].items():
-        print(f"{name:41} {speed:8.1f} GMACs a second")
+        print(f"{name:28} {speed:8.1f} GMACs a second")
     folder = given.out or (project_root() or Path.cwd()) / "results" / "ceflnet"
     folder.mkdir(parents=True, exist_ok=True)
     record |= {k: v for k, v in vars(given).items() if k != "out"}

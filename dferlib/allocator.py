@@ -5,9 +5,8 @@ each of them, and glibc hands large blocks back to the system as soon as they ar
 every page of every tensor is taken, zeroed and mapped anew in every step. With many frames in one
 batch that costs more than the arithmetic saves. No number that is computed depends on this.
 
-The price is memory: blocks that are kept do not fit all later ones. At the papers' 224 px a step of
-four videos of 35 frames was seen to take half as much again, at quick C3D a quarter more and
-others nothing.
+The price is memory: blocks that are kept do not fit all later ones, so that a process may hold more
+than it uses at once, the more so the larger its tensors are.
 """
 
 from __future__ import annotations

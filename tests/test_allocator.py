@@ -12,7 +12,6 @@ SIZE = 256 * 2**20  # bytes; 65,536 pages of 4 KB, or 128 huge ones
 
 PROBE = f"""
 import resource
-import sys
 
 import numpy as np
 

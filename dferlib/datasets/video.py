@@ -89,12 +89,13 @@ def probe_all(paths: Sequence[str | Path]) -> tuple[dict[str, VideoFacts], list[
     no text cannot be opened, nor be named in a store.
     """
     import_av()
-    named = [path for path in paths if _is_text(path)]
-    errors = [
-        f"{path}: the name of the file or of a folder above it is no UTF-8; rename it"
-        for path in paths
-        if not _is_text(path)
-    ]
+    named, errors = [], []
+    for path in paths:
+        if _is_text(path):
+            named.append(path)
+        else:
+            fault = "the name of the file or of a folder above it is no UTF-8; rename it"
+            errors.append(f"{path}: {fault}")
     notes = VideoNotes(named)
 
     def attempt(path: str | Path) -> VideoFacts | str:
