@@ -4,6 +4,7 @@
 
 looks over a dataset and trains that CNN on it, with the folds, epochs and schedule of a paper's
 preset, so that a user knows what single frames of her copy tell before any model of the paper runs.
+It is trained twice: from random weights, and from weights of the same kind as the paper's models.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dferlib.datasets import DatasetError, check_store, open_store
 from dferlib.datasets.store import FrameStore
 from dferlib.protocols import OWN_CLIPS, Protocol, load_protocol, protocol_dataclass
 from dferlib.runs import Run, results_folder
-from dferlib.sweep import Task, fit_folds, plan_tasks, run_tasks
+from dferlib.sweep import Task, fit_protocol, plan_tasks, run_tasks, with_init
 
 NAME = "peak-cnn"
 
@@ -75,14 +76,24 @@ def _with_peak(task: Task) -> Task:
 
 
 def run_peak_cnn(
-    tasks: Iterable[Task], store: FrameStore, folder: Path, *, preset: str, device: str = "cpu"
+    tasks: Iterable[Task],
+    store: FrameStore,
+    folder: Path,
+    *,
+    preset: str,
+    device: str = "cpu",
+    init: str = "",
 ) -> list[Run]:
     """Train the single-frame CNN for these tasks, or read its finished runs.
 
-    `folder` is where the paper's own runs on this store go; those of the CNN go beside it.
+    `folder` is where the paper's own runs on this store go; those of the CNN go beside it. It
+    starts as the tasks do, or from other initial weights where `init` names them.
     """
     place = folder.parents[1] / PeakProtocol.slug / folder.name
-    return run_tasks(peak_tasks(tasks), store, place, preset=preset, device=device)
+    planned = peak_tasks(tasks)
+    if init:
+        planned = [with_init(task, init) for task in planned]
+    return run_tasks(planned, store, place, preset=preset, device=device)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,12 +118,16 @@ def _report(parsed: argparse.Namespace) -> str:
         size=plan.store_size,
         fraction=plan.fraction,
     )
-    paper, folds = fit_folds(paper, plan.folds, store)
+    paper, folds = fit_protocol(paper, plan.folds, store)
     tasks = plan_tasks(paper, parsed.preset, dataset, [plan.variant], folds, (0,), parsed.device)
     folder = results_folder(paper.slug, dataset, store.source, parsed.preset, parsed.results_dir)
-    runs = run_peak_cnn(tasks, store, folder, preset=parsed.preset, device=parsed.device)
-    table = score_runs(runs, store.classes, plan.select)
-    shown = table.to_string(float_format="{:.1f}".format)
+    starts = {"random weights": "random", f"{plan.init} weights": ""}  # "": as the paper's models
+    where = {"preset": parsed.preset, "device": parsed.device}
+    scores = {}
+    for start, init in starts.items():
+        runs = run_peak_cnn(tasks, store, folder, init=init, **where)
+        scores[start] = score_runs(runs, store.classes, plan.select)
+    shown = pd.concat(scores, names=["starts from"]).to_string(float_format="{:.1f}".format)
     report = check_store(store, data_root=root, num_folds=paper.num_folds)
     title = f"A CNN on the peak frame alone, {store.source} data, preset {parsed.preset}, per cent"
     return f"{report}\n\n{title}:\n{shown}"

@@ -10,7 +10,7 @@ kernel died for a complete one; `execute` believes in a run only when that mark 
 import html
 import io
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from IPython.display import Markdown, display
 import dferlib
 from dferlib.atomic import write_atomic
 from dferlib.parameters import PARAMETERS, ParameterError, Settings, check_parameters
-from dferlib.protocols import load_protocol
+from dferlib.protocols import Protocol, load_protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,12 +59,13 @@ class Banner:
         return self.text
 
 
-def banner(settings: Settings, source: str, deviations: Iterable[str] | None = None) -> Banner:
+def banner(settings: Settings, source: str, plan: Protocol | None = None) -> Banner:
     """Say what a notebook run shows: the source of its pixels, its preset, and how to use it.
 
     `source` is "real" or "synthetic", as the frame store found it. Every synthetic run says at the
-    top that it reproduces nothing. `deviations` are sentences on what differs from the paper; by
-    default those of the preset. Put it last in a cell, or give it to `display`.
+    top that it reproduces nothing. Listed is what `plan`, the resolved protocol, changes of the
+    paper's; by default the preset, whatever the clips. Put it last in a cell, or give it to
+    `display`.
     """
     if source not in ("real", "synthetic"):
         raise ValueError(f"source is {source!r}; give the store's: 'real' or 'synthetic'")
@@ -81,7 +82,7 @@ def banner(settings: Settings, source: str, deviations: Iterable[str] | None = N
         f"Paper {settings.slug}; dataset {settings.dataset}; source {source}; "
         f"preset {settings.preset}; device {settings.device}"
     )
-    listed = _preset_deviations(settings) if deviations is None else list(deviations)
+    listed = _listed_deviations(plan or _preset_plan(settings))
     colours = "#8a1c1c;color:#ffffff" if synthetic else "#e6f0e6;color:#10331a"
     text = [title, what, facts, USE_NOTICE, *(f"  differs from the paper: {d}" for d in listed)]
     return Banner(_banner_html(title, [what, facts], listed, colours), "\n".join(text))
@@ -99,9 +100,12 @@ def _banner_html(title: str, lines: list[str], deviations: list[str], colours: s
     )
 
 
-def _preset_deviations(settings: Settings) -> list[str]:
+def _preset_plan(settings: Settings) -> Protocol:
     paper = load_protocol(settings.slug)
-    plan = paper.resolve(settings.preset, settings.dataset, settings.variants[0])
+    return paper.resolve(settings.preset, settings.dataset, settings.variants[0])
+
+
+def _listed_deviations(plan: Protocol) -> list[str]:
     return [f"{d.name}: {d.value} instead of {d.paper} ({d.reason})" for d in plan.deviations()]
 
 

@@ -114,16 +114,17 @@ def split_of(task: Task, store: FrameStore) -> Split:
     )
 
 
-def fit_folds(
+def fit_protocol(
     paper: Protocol, folds: tuple[int, ...], store: FrameStore
 ) -> tuple[Protocol, tuple[int, ...]]:
-    """Return a protocol and the folds to run that a user's own clips can fill.
+    """Return a protocol that knows how many clips there are, and the folds to run of them.
 
-    Of the papers' datasets both come back as they are. One's own clips have as many folds as the
-    paper, or one for each subject where there are fewer; of the `folds` asked for those stay that
-    exist. DatasetError for fewer than three subjects, fewer than two classes, or a fold without
-    two clips to train on.
+    The papers' datasets keep their folds. One's own clips have as many as the paper, or one for
+    each subject where there are fewer; of the `folds` asked for those stay that exist.
+    DatasetError for fewer than three subjects, fewer than two classes, or a fold without two clips
+    to train on.
     """
+    paper = paper.override(clips=len(store.manifest))
     if store.dataset != OWN_CLIPS:
         return paper, folds
     if (classes := store.manifest["label"].nunique()) < 2:

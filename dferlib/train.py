@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import math
 import random
 import time
@@ -135,12 +136,16 @@ def fit(
 
 
 def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epoch):
-    """One pass over the training clips; returns the mean loss per clip and the accuracy, both of
-    the augmented clips as the weights were when each was seen.
+    """Pass over the training clips as often as the protocol says, each time augmented anew.
+
+    Returns the mean loss per clip and the accuracy, both of the augmented clips as the weights were
+    when each was seen.
     """
     model.train()
     total, hits = 0.0, 0
-    for clip, target, lengths in loader.training(clips, seed, epoch):
+    passes = range(epoch * protocol.passes, (epoch + 1) * protocol.passes)
+    batches = (loader.training(clips, seed, number) for number in passes)
+    for clip, target, lengths in itertools.chain.from_iterable(batches):
         padding = () if lengths is None else (lengths,)
         with autocast(loader.device, protocol.precision):
             features = model.forward_features(memory_format(clip, protocol.precision), *padding)
@@ -153,7 +158,8 @@ def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epo
         optimizer.step()
         total += loss.item() * len(target)
         hits += int((logits.argmax(1) == target).sum())
-    return total / len(clips), hits / len(clips)
+    seen = len(clips) * len(passes)
+    return total / seen, hits / seen
 
 
 def check_loss(loss: torch.Tensor, when: str, lr: float) -> None:

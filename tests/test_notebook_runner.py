@@ -147,11 +147,13 @@ def test_in_a_kernel_only_parameter_cells_count():
 
 def test_the_banner_says_synthetic_and_how_not_to_use_it():
     settings = check_parameters("stcam", defaults(device="cpu"), datasets=DATASETS)
-    shown = notebook.banner(settings, "synthetic", ["width: 0.5 instead of 1.0 (<fast>)"])
+    plan = load_protocol("stcam").override(clips=70).resolve("quick", "oulu", "stcam")
+    shown = notebook.banner(settings, "synthetic", plan.override(faces="<fast>"))
     for text in (shown._repr_html_(), repr(shown)):
         assert "SYNTHETIC DATA - not a reproduction" in text
         assert "Art. 5(1)(f)" in text
         assert "width: 0.5 instead of 1.0" in text
+        assert "passes: 7 instead of 1 (70 clips; the epochs of quick were set for 480" in text
     assert "&lt;fast&gt;" in shown._repr_html_()
     real = notebook.banner(settings, "real")
     assert "SYNTHETIC" not in repr(real)

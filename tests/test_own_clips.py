@@ -1,5 +1,7 @@
 """A user's own clips: folds they can fill, what is refused, and their place in a paper's tables."""
 
+import re
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,6 +9,7 @@ import pytest
 
 from dferlib import baseline, figures, own_clips, report, summary, sweep
 from dferlib.datasets import DATASETS, DatasetError, FrameStore
+from dferlib.datasets.fixtures import write_folder
 from dferlib.datasets.manifest import make_manifest
 from dferlib.parameters import ParameterError, check_parameters
 from dferlib.protocols import OWN_CLIPS, list_protocols, load_protocol
@@ -36,7 +39,7 @@ def store_of(subjects, labels=("anger", "fear"), dataset=OWN_CLIPS, tmp_path=Non
 ])  # fmt: skip
 def test_folds_are_those_that_the_subjects_fill(subjects, asked, count, run):
     store = store_of([f"S{n:02d}" for n in range(subjects)])
-    paper, folds = sweep.fit_folds(PAPER, asked, store)
+    paper, folds = sweep.fit_protocol(PAPER, asked, store)
     assert (paper.num_folds, folds) == (count, run)
     task = sweep.plan_tasks(paper, "paper", OWN_CLIPS, ["stcam"], folds, (0,))[-1]
     split = sweep.split_of(task, store)
@@ -47,7 +50,8 @@ def test_folds_are_those_that_the_subjects_fill(subjects, asked, count, run):
 
 def test_datasets_of_the_paper_keep_their_folds():
     store = store_of(["P001", "P002"], dataset="oulu")
-    assert sweep.fit_folds(PAPER, (1, 2), store) == (PAPER, (1, 2))
+    count = len(store.manifest)
+    assert sweep.fit_protocol(PAPER, (1, 2), store) == (PAPER.override(clips=count), (1, 2))
 
 
 @pytest.mark.parametrize(("subjects", "labels", "folds", "message"), [
@@ -58,7 +62,7 @@ def test_datasets_of_the_paper_keep_their_folds():
 def test_too_little_is_refused_with_the_reason(subjects, labels, folds, message):
     store = store_of([f"S{n}" for n in range(subjects)], labels)
     with pytest.raises(DatasetError, match=message):
-        sweep.fit_folds(PAPER, folds, store)
+        sweep.fit_protocol(PAPER, folds, store)
 
 
 def test_a_fold_that_leaves_one_clip_to_train_on_is_refused():
@@ -68,7 +72,7 @@ def test_a_fold_that_leaves_one_clip_to_train_on_is_refused():
     manifest = make_manifest(rows.to_dict("records"), OWN_CLIPS, "real")
     small = FrameStore(manifest, store.frames, "k", None, 36, OWN_CLIPS, "real", store.classes, "p")
     with pytest.raises(DatasetError, match="1 clips are left to train on in fold 1"):
-        sweep.fit_folds(PAPER, (1,), small)
+        sweep.fit_protocol(PAPER, (1,), small)
 
 
 def test_parameters_ask_for_the_folder(tmp_path, monkeypatch):
@@ -102,7 +106,7 @@ def finished(tmp_path_factory):
     """Runs of two rows and of the single-frame CNN on own clips, and the store they are of."""
     folder = tmp_path_factory.mktemp("own") / "stcam" / "folder-real-smoke"
     store = store_of([f"S{n}" for n in range(5)], ("sadness", "anger", "fear"))
-    paper, folds = sweep.fit_folds(PAPER, (1,), store)
+    paper, folds = sweep.fit_protocol(PAPER, (1,), store)
     tasks = sweep.plan_tasks(paper, "smoke", OWN_CLIPS, ["baseline", "stcam"], folds, (0,))
     runs = sweep.run_tasks(tasks, store, folder, preset="smoke", progress=False)
     peak = baseline.run_peak_cnn(tasks, store, folder, preset="smoke")
@@ -158,6 +162,23 @@ def test_the_single_frame_cnn_has_the_same_folds_and_clips(finished):
     correct = run.predictions[run.predictions["select"] == "last"].eval("y_true == y_pred")
     assert table.loc["WAR", "value"] == pytest.approx(100 * correct.mean())
     assert table["n"].tolist() == [3, 3]
+
+
+def test_the_single_frame_cnn_starts_from_what_it_is_told(finished):
+    store, folder, tasks, _, peak = finished
+    (run,) = baseline.run_peak_cnn(tasks, store, folder, preset="smoke", init="random")
+    assert run.record["variant"] == "peak-cnn, init random"
+    assert run.record["init"] == {"init": "random", "loaded": 0}
+    assert run.record["run_id"] != peak[0].record["run_id"]
+
+
+def test_command_line_scores_the_single_frame_cnn(tmp_path, capsys):
+    root = write_folder(tmp_path / "clips", seed=1)
+    arguments = [str(root), "--preset", "smoke", "--results-dir", str(tmp_path / "out")]
+    assert baseline.main(["folder", *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert "A CNN on the peak frame alone, real data, preset smoke" in shown
+    assert re.search(r"random weights +WAR +\d+\.\d", shown)
 
 
 def test_the_single_frame_cnn_sees_the_peak_alone(finished):

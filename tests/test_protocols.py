@@ -16,6 +16,7 @@ from dferlib.protocols import list_protocols, load_protocol
 from dferlib.protocols.stcam import VARIANTS, reported, reported_confusion
 from dferlib.protocols.stcam_reported import SEQUENCES
 
+RESULTS = Path(__file__).parents[1] / "results"
 TABLES = Path(__file__).parents[2] / "shared" / "papers" / "tables"
 NAMES = {"CK+": "ckplus", "Oulu-CASIA": "oulu", "MMI": "mmi"}
 PAPER = load_protocol("stcam")
@@ -121,6 +122,35 @@ def test_the_key_ignores_what_does_not_change_a_training():
     quick = PAPER.resolve("quick", "oulu", "stcam")
     assert quick.key() == quick.override(folds=(3,), select="best_val").key()
     assert quick.key() != quick.override(epochs=9).key()
+
+
+@pytest.mark.parametrize(("preset", "clips", "passes"), [
+    ("quick", 0, 1), ("quick", 480, 1), ("quick", 327, 1), ("quick", 208, 2), ("quick", 74, 6),
+    ("smoke", 74, 1), ("paper", 74, 1),
+])  # fmt: skip
+def test_few_clips_are_passed_over_more_often(preset, clips, passes):
+    plan = PAPER.override(clips=clips).resolve(preset, "oulu", "stcam")
+    assert plan.passes == passes
+    plain = PAPER.resolve(preset, "oulu", "stcam")
+    assert (plan.key() == plain.key()) == (passes == 1)
+    listed = {d.name: d for d in plan.deviations()}
+    assert ("passes" in listed) == (passes > 1)
+    assert "clips" not in listed
+    if passes > 1:
+        assert listed["passes"].reason.startswith(f"{clips} clips; the epochs of quick were set")
+
+
+STORED = sorted(RESULTS.glob("*/*-quick"))
+
+
+@pytest.mark.parametrize("folder", STORED, ids=[path.name for path in STORED])
+def test_stored_runs_passed_over_their_clips_as_quick_says(folder):
+    records = [json.loads(path.read_text()) for path in folder.glob("runs/*.json")]
+    assert records
+    for record in records:
+        clips = sum(record["sizes"].values())
+        quick = load_protocol(record["paper"]).presets["quick"]
+        assert record["protocol"].get("passes", 1) == quick.passes(clips)
 
 
 def test_smoke_keeps_enough_subjects_for_ten_folds():

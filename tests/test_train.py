@@ -129,6 +129,16 @@ def test_one_epoch_visits_every_training_clip_once(store, protocol):
     assert sorted(labels.tolist()) == sorted(loader.labels(clips).tolist())
 
 
+def test_two_passes_in_an_epoch_make_the_steps_of_two_epochs(store, protocol):
+    setting = protocol.override(epochs=2, milestones=())
+    epochs, model = train(store, setting)
+    passes, twin = train(store, setting.override(epochs=1, passes=2))
+    assert same_state(model, twin)
+    losses = [row["train_loss"] for row in epochs.history]
+    assert passes.history[0]["train_loss"] == pytest.approx(np.mean(losses))
+    assert 0 <= passes.history[0]["train_war"] <= 1
+
+
 def test_input_larger_than_the_store_is_refused(store):
     with pytest.raises(ValueError, match="size=64 or more"):
         ClipLoader(store, "neutral_to_peak", 7, 64, 4, torch.device("cpu"))

@@ -76,16 +76,23 @@ class Preset:
     """A size of the experiment: name -> (value, reason), and more changes for single datasets.
 
     ``variants`` maps a dataset to (the rows that are run on it, reason) where not all are.
+    ``clips`` is the size of the smallest data set for which the epochs were set: of a smaller one
+    an epoch passes over the clips more than once, for about as many steps; 0: it does not.
     """
 
     purpose: str
     changes: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     by_dataset: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
     variants: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    clips: int = 0
 
     def of(self, dataset: str) -> dict[str, tuple[Any, str]]:
         """Return all changes for one dataset."""
         return {**self.changes, **self.by_dataset.get(dataset, {})}
+
+    def passes(self, clips: int) -> int:
+        """Return how often an epoch passes over the training clips of a data set of ``clips``."""
+        return max(1, round(self.clips / clips)) if clips else 1
 
 
 @protocol_dataclass
@@ -117,6 +124,7 @@ class Protocol:
     preset: str = ""
     dataset: str = ""
     variant: str = ""
+    clips: int = 0  # of the data set, where they were counted: see `sweep.fit_protocol`
 
     num_frames: int
     sampler: str
@@ -129,6 +137,7 @@ class Protocol:
     width: float
     init: str
     epochs: int
+    passes: int = 1  # over the training clips in an epoch; more than one where clips are few
     batch_size: int
     optimizer: Literal["sgd", "adam", "adamw"]
     momentum: float
@@ -224,6 +233,7 @@ class Protocol:
         changes = dict(self.own_settings.get(dataset, {}))
         changes |= {name: value for name, (value, _) in self.presets[preset].of(dataset).items()}
         changes |= self.variants[variant].changes
+        changes |= {"passes": self.presets[preset].passes(self.clips)}
         return self.override(preset=preset, dataset=dataset, variant=variant, **changes)
 
     def deviations(self) -> list[Deviation]:
@@ -234,15 +244,26 @@ class Protocol:
         paper = type(self)().override(**self.own_settings.get(self.dataset, {}))
         if self.variant:
             paper = paper.override(**self.variants[self.variant].changes)
-        reasons = self.presets[self.preset].of(self.dataset) if self.preset else {}
+        reasons = self._reasons()
         found = []
         for item in dataclasses.fields(self):
             mine, theirs = getattr(self, item.name), getattr(paper, item.name)
-            if mine != theirs and item.name not in ("preset", "dataset", "variant"):
+            if mine != theirs and item.name not in ("preset", "dataset", "variant", "clips"):
                 value, reason = reasons.get(item.name, (None, ""))
                 reason = reason if value == mine else "set by the caller"
                 found.append(Deviation(item.name, theirs, mine, reason))
         return found
+
+    def _reasons(self) -> dict[str, tuple[Any, str]]:
+        """Values that the preset sets, or the number of clips, each with its reason."""
+        if not self.preset:
+            return {}
+        preset = self.presets[self.preset]
+        few = f"{self.clips} clips; the epochs of {self.preset} were set for {preset.clips} or more"
+        of_clips = {"passes": (preset.passes(self.clips), few)}
+        if self.dataset == OWN_CLIPS:
+            of_clips["num_folds"] = (self.num_folds, "no more folds than these clips have subjects")
+        return {**preset.of(self.dataset), **of_clips}
 
     def model_options(self) -> dict[str, Any]:
         """Return the options for `create_model(protocol.model, num_classes, **options)`."""
@@ -262,9 +283,11 @@ class Protocol:
 
         Which folds are run, the name of the preset and the rule that picks an epoch afterwards are
         left out: the same training has the same key whoever asked for it. So is how faces are cut
-        out: the store's manifest hash says it, and only where there was something to cut.
+        out: the store's manifest hash says it, and only where there was something to cut. A single
+        pass in an epoch goes without saying.
         """
-        left_out = ("folds", "preset", "select", "faces")
+        left_out = {"folds", "preset", "select", "faces", "clips"}
+        left_out |= {"passes"} if self.passes == 1 else set()
         return {k: v for k, v in dataclasses.asdict(self).items() if k not in left_out}
 
     def _explain(self, error: ValidationError, changes: Mapping[str, Any]) -> str:
