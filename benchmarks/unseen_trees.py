@@ -40,7 +40,8 @@ def measure(dataset: str, root: Path, place: Path) -> dict:
     """Train all models on the tree; per cent with intervals over subjects, and paired tests."""
     paper = load_protocol("stcam")
     plan = paper.resolve("quick", dataset, "stcam")
-    store = open_store(dataset, source="real", data_root=root, size=plan.store_size)
+    where = {"source": "real", "data_root": root, "size": plan.store_size, "faces": plan.faces}
+    store = open_store(dataset, **where)
     paper, folds = fit_protocol(paper, tuple(range(1, plan.num_folds + 1)), store)
     tasks = plan_tasks(paper, "quick", dataset, ["stcam"], folds, (0,))
     folder = results_folder("stcam", dataset, "real", "quick", place)

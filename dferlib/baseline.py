@@ -117,6 +117,7 @@ def _report(parsed: argparse.Namespace) -> str:
         data_root=root,
         size=plan.store_size,
         fraction=plan.fraction,
+        faces=plan.faces,
     )
     paper, folds = fit_protocol(paper, plan.folds, store)
     tasks = plan_tasks(paper, parsed.preset, dataset, [plan.variant], folds, (0,), parsed.device)

@@ -53,7 +53,7 @@ _NO_FACES = "the authors' checkpoint, a ResNet-18 for faces, is not part of this
 _OFFICIAL = "the folds of DFEW's lists; AFEW's training and validation list"
 _QUICK = Preset(
     purpose="minutes on two CPU cores",
-    clips=208,
+    clips=208,  # the smallest stand-in, of MMI
     changes={
         "store_size": (72, "64 px, and the margin in which pre-training places its crops"),
         "input_size": (64, "a twelfth of the multiplications of 224 px"),

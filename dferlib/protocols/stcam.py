@@ -62,7 +62,7 @@ VARIANTS = MappingProxyType({variant.slug: variant for variant in _VARIANTS})
 
 _QUICK = Preset(
     purpose="minutes on two CPU cores",
-    clips=480,
+    clips=480,  # the Oulu-CASIA stand-in, on which the learning rate was chosen
     changes={
         "store_size": (72, "goes with the input size; the margin for crops keeps its share"),
         "input_size": (64, "a twelfth of the multiplications of 224 px"),
