@@ -119,7 +119,8 @@ def _report(parsed: argparse.Namespace) -> str:
         fraction=plan.fraction,
         faces=plan.faces,
     )
-    paper, folds = fit_protocol(paper, plan.folds, store)
+    asked = {"preset": plan.folds, "all": tuple(range(1, plan.num_folds + 1))}[parsed.folds]
+    paper, folds = fit_protocol(paper, asked, store)
     tasks = plan_tasks(paper, parsed.preset, dataset, [plan.variant], folds, (0,), parsed.device)
     folder = results_folder(paper.slug, dataset, store.source, parsed.preset, parsed.results_dir)
     starts = {"random weights": "random", f"{plan.init} weights": ""}  # "": as the paper's models
@@ -155,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("root", nargs="?", default="", help="its folder; none: the stand-in")
     parser.add_argument("--paper", default="stcam", help="whose folds and schedule are used")
     parser.add_argument("--preset", default="quick")
+    parser.add_argument("--folds", default="preset", choices=("preset", "all"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--results-dir", default="")
     return parser
