@@ -51,7 +51,8 @@ def measure(dataset: str, root: Path, place: Path) -> dict:
     own = predictions_of(runs["STCAM"], plan.select)
     rows = {}
     for name, some in runs.items():
-        rows[name] = score_runs(some, store.classes, plan.select).loc["WAR"].round(1).to_dict()
+        score = score_runs(some, store.classes, plan.select).loc["WAR"].round(1).to_dict()
+        rows[name] = score | {"n": int(score["n"])}
         if name != "STCAM":
             other = predictions_of(some, plan.select)["y_pred"]
             test = stats.mcnemar(own["y_true"], own["y_pred"], other.loc[own.index])
@@ -67,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dataset", choices=WRITERS)
     parser.add_argument("--seed", type=int, default=44)
-    parser.add_argument("--subjects", type=int, default=15, help="with a label; 10 at least")
+    parser.add_argument("--subjects", type=int, default=15, help="with a label; ten folds need 10")
     parser.add_argument("--layout", default="nested")
     chosen = parser.parse_args()
     made_by, given = provenance(), {"seed": chosen.seed, "layout": chosen.layout}
@@ -78,7 +79,7 @@ def main() -> None:
         entry = {**given, **measure(chosen.dataset, root, Path(place) / "runs")}
     print(json.dumps(entry, indent=1))
     kept = json.loads(path.read_text()) if path.is_file() else {}
-    name = f"{chosen.dataset}, seed {chosen.seed}, {entry['subjects']} subjects"
+    name = f"{chosen.dataset} ({chosen.layout}), seed {chosen.seed}, {entry['subjects']} subjects"
     write_json(path, {**kept, name: {**entry, "provenance": made_by}})
 
 

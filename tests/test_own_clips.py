@@ -13,6 +13,7 @@ from dferlib.datasets.fixtures import write_folder
 from dferlib.datasets.manifest import make_manifest
 from dferlib.parameters import ParameterError, check_parameters
 from dferlib.protocols import OWN_CLIPS, list_protocols, load_protocol
+from dferlib.weights import WeightsError
 
 PAPER = load_protocol("stcam")
 FRAMES = 4
@@ -165,11 +166,27 @@ def test_the_single_frame_cnn_has_the_same_folds_and_clips(finished):
 
 
 def test_the_single_frame_cnn_starts_from_what_it_is_told(finished):
-    store, folder, tasks, _, peak = finished
-    (run,) = baseline.run_peak_cnn(tasks, store, folder, preset="smoke", init="random")
+    store, folder, tasks, _, _ = finished
+    lost = [sweep.with_settings(task, "lost", init="/nowhere.pt") for task in tasks]
+    (run,) = baseline.run_peak_cnn(lost, store, folder, preset="smoke", init="random")
     assert run.record["variant"] == "peak-cnn, init random"
     assert run.record["init"] == {"init": "random", "loaded": 0}
-    assert run.record["run_id"] != peak[0].record["run_id"]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_both_starts_of_the_single_frame_cnn_are_scored(finished, monkeypatch, lost):
+    store, folder, tasks, _, peak = finished
+
+    def run_peak_cnn(*_, init, **__):
+        if lost and init == "":
+            raise WeightsError("there are none")
+        return peak
+
+    monkeypatch.setattr(baseline, "run_peak_cnn", run_peak_cnn)
+    plan, parsed = PAPER.resolve("quick", OWN_CLIPS, "stcam"), baseline._parser().parse_args(["a"])
+    scores, left_out = baseline._score_starts(tasks, store, folder, plan, parsed)
+    assert list(scores) == ["random weights", *(() if lost else ("synthetic weights",))]
+    assert left_out == (["synthetic weights: not run, there are none"] if lost else [])
 
 
 def test_command_line_scores_the_single_frame_cnn(tmp_path, capsys):

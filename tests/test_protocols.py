@@ -140,7 +140,7 @@ def test_few_clips_are_passed_over_more_often(preset, clips, passes):
         assert listed["passes"].reason.startswith(f"{clips} clips; the epochs of quick were set")
 
 
-STORED = sorted(RESULTS.glob("*/*-quick"))
+STORED = [path for slug in list_protocols() for path in sorted(RESULTS.glob(f"{slug}/*-quick"))]
 
 
 @pytest.mark.parametrize("folder", STORED, ids=[path.name for path in STORED])

@@ -76,8 +76,8 @@ class Preset:
     """A size of the experiment: name -> (value, reason), and more changes for single datasets.
 
     ``variants`` maps a dataset to (the rows that are run on it, reason) where not all are.
-    ``clips`` is the size of the smallest data set for which the epochs were set: of a smaller one
-    an epoch passes over the clips more than once, for about as many steps; 0: it does not.
+    ``clips`` is the size of the smallest data set for which the epochs were set: where there are
+    fewer than two thirds of them, an epoch passes over them more than once; 0: it never does.
     """
 
     purpose: str
@@ -91,7 +91,10 @@ class Preset:
         return {**self.changes, **self.by_dataset.get(dataset, {})}
 
     def passes(self, clips: int) -> int:
-        """Return how often an epoch passes over the training clips of a data set of ``clips``."""
+        """Return how often an epoch passes over the training clips of a data set of ``clips``.
+
+        About as many are seen as of the data set that the preset was set for.
+        """
         return max(1, round(self.clips / clips)) if clips else 1
 
 
@@ -262,7 +265,8 @@ class Protocol:
         few = f"{self.clips} clips; the epochs of {self.preset} were set for {preset.clips} or more"
         of_clips = {"passes": (preset.passes(self.clips), few)}
         if self.dataset == OWN_CLIPS:
-            of_clips["num_folds"] = (self.num_folds, "no more folds than these clips have subjects")
+            few = "no more folds than these clips have subjects"
+            of_clips |= {"num_folds": (self.num_folds, few), "folds": (self.folds, few)}
         return {**preset.of(self.dataset), **of_clips}
 
     def model_options(self) -> dict[str, Any]:

@@ -98,7 +98,8 @@ _QUICK = Preset(
             "fraction": (0.4, "462 of 1,156 clips"),
             "lr": (0.0025, "as on DFEW: these rows start from synthetic weights, not from DFEW's"),
             "init": ("synthetic", _NO_DFEW),
-        }
+        },
+        OWN_CLIPS: {"fraction": (1.0, "all of them")},
     },
     variants={
         "dfew": (
