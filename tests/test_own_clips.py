@@ -49,6 +49,15 @@ def test_folds_are_those_that_the_subjects_fill(subjects, asked, count, run):
     assert not people[0] & people[1]
 
 
+def test_deviations_say_why_own_clips_have_other_folds():
+    paper, _ = sweep.fit_protocol(PAPER, (1, 2), store_of(["S1", "S2", "S3", "S4"]))
+    whole = {d.name: d for d in paper.resolve("paper", OWN_CLIPS, "stcam").deviations()}
+    for name in ("folds", "num_folds"):
+        assert whole[name].reason == "no more folds than these clips have subjects"
+    quick = {d.name: d for d in paper.resolve("quick", OWN_CLIPS, "stcam").deviations()}
+    assert quick["folds"].reason == PAPER.presets["quick"].changes["folds"][1]
+
+
 def test_datasets_of_the_paper_keep_their_folds():
     store = store_of(["P001", "P002"], dataset="oulu")
     count = len(store.manifest)

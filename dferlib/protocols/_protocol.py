@@ -263,11 +263,12 @@ class Protocol:
             return {}
         preset = self.presets[self.preset]
         few = f"{self.clips} clips; the epochs of {self.preset} were set for {preset.clips} or more"
-        of_clips = {"passes": (preset.passes(self.clips), few)}
+        reasons = dict(preset.of(self.dataset))
         if self.dataset == OWN_CLIPS:
-            few = "no more folds than these clips have subjects"
-            of_clips |= {"num_folds": (self.num_folds, few), "folds": (self.folds, few)}
-        return {**preset.of(self.dataset), **of_clips}
+            fewer = "no more folds than these clips have subjects"
+            own = {"num_folds": (self.num_folds, fewer), "folds": (self.folds, fewer)}
+            reasons = own | reasons  # which folds are run is the preset's choice where it makes one
+        return reasons | {"passes": (preset.passes(self.clips), few)}
 
     def model_options(self) -> dict[str, Any]:
         """Return the options for `create_model(protocol.model, num_classes, **options)`."""
