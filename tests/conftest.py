@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from dferlib.datasets.standins import trees
+
 # before anything imports torch or matplotlib
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["MPLBACKEND"] = "Agg"
@@ -48,12 +50,11 @@ def _write_once(folder: Path, write) -> Path:
 @pytest.fixture(scope="session")
 def rendered_tree(shared_folder):
     """Path of a dataset's fixture, rendered once in the session. Copy it before changing it."""
-    from dferlib.datasets import fixtures
 
     def render(dataset, *, subjects=2, layout=""):
         if dataset in ("mmi", "cremad", "ravdess"):
             pytest.importorskip("av")
-        write, chosen = getattr(fixtures, f"write_{dataset}"), {"layout": layout} if layout else {}
+        write, chosen = getattr(trees, f"write_{dataset}"), {"layout": layout} if layout else {}
         place = shared_folder / f"tree-{dataset}-{subjects}-{layout}"
         return _write_once(place, lambda path: write(path, subjects=subjects, **chosen))
 
@@ -101,8 +102,8 @@ def open_real(tmp_path):
 @pytest.fixture
 def write_tree(rendered_tree, tmp_path):
     """Write the tree of a dataset, which a test may damage; `pitfalls` damages it at once."""
-    from dferlib.datasets.fixtures import PITFALLS
-    from dferlib.datasets.fixtures.film import plant
+    from dferlib.datasets.standins.trees import PITFALLS
+    from dferlib.datasets.standins.trees.film import plant
 
     def run(dataset, pitfalls=(), **options):
         root = shutil.copytree(rendered_tree(dataset, **options), tmp_path / "data")

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,29 +12,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "dferlib"
 
-# A module imports from rows above its own only; within a row, nothing.
-ROWS = (
-    {"atomic", "provenance", "allocator"},
-    {"protocols", "metrics", "audit"},
-    {"stats", "runs"},
-    {"synthface"},
-    {"datasets"},
-    {"models", "losses"},
-    {"evaluate", "weights"},
-    {"train"},
-    {"pretrain"},
-    {"explain", "cost", "locate"},
-    {"sweep"},
-    {"baseline"},
+# The house: what stands on a floor imports from the floors below it and from its own room only.
+FLOORS = (
+    {"files", "device", "names"},
+    {"protocols", "models", "synthface", "figures"},
+    {"datasets", "evidence"},
+    {"training", "analysis"},
+    {"notebook"},
 )
-LEAVES = set().union(*ROWS[:3])
-# What a reader sees is made from files on disk: these import leaves and each other.
-READER = {"figures", "schematics", "scoring", "report", "summary", "widgets", "notebook"}
-READER |= {"parameters", "execution", "engine", "own_clips"}
-WITHOUT_TORCH = LEAVES | {"figures", "schematics", "scoring", "report", "summary", "own_clips"}
-READER |= {"clip_figures"}
-WITHOUT_TORCH |= {"clip_figures"}
-NOT_FOR_MODELS = {"datasets", "protocols"}
+# Tables and figures are remade on a laptop from files on disk, and so is what a paper says.
+WITHOUT_TORCH = {"files", "names", "protocols", "figures", "evidence"}
 MAX_LINES, MAX_FUNCTION = 350, 60
 CATCH_ALL = {"utils", "util", "helpers", "helper", "common", "misc"}
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
@@ -74,23 +62,38 @@ def own_parts(path: Path) -> set[str]:
 
 
 def allowed(name: str) -> set[str]:
-    if name in READER:
-        return LEAVES | READER
-    row = next(i for i, names in enumerate(ROWS) if name in names)
-    above = set().union(*ROWS[:row])
-    return above - NOT_FOR_MODELS if name == "models" else above
+    floor = next(i for i, names in enumerate(FLOORS) if name in names)
+    below = set().union(*FLOORS[:floor])
+    return {"files", "names", "device"} & below if name == "models" else below
 
 
 def test_every_module_has_its_place():
-    placed = READER.union(*ROWS)
-    assert {part(path) for path in FILES} - {""} <= placed
+    there = {part(path) for path in FILES} - {""}
+    assert there == set().union(*FLOORS)
 
 
 @every_file
-def test_imports_point_one_way(path):
+def test_imports_point_down(path):
     name = part(path)
     wrong = own_parts(path) - {name} - (allowed(name) if name else set())
     assert not wrong, f"{name or 'the package'} must not import {sorted(wrong)}"
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_module_imports_in_a_circle():
+    names = {module_of(path) for path in FILES}
+    graph = {}
+    for path in FILES:
+        found = {n if n in names else n.rpartition(".")[0] for n in imported(path)}
+        graph[module_of(path)] = (found & names) - {module_of(path)}
+    graph = {
+        name: {n for n in found if not name.startswith(f"{n}.")} for name, found in graph.items()
+    }
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
 @every_file
@@ -182,12 +185,12 @@ def test_the_check_for_unsafe_calls_finds_them(tmp_path, line):
 
 def test_the_check_of_imports_sees_relative_and_nested_ones():
     path = PACKAGE / "models" / "imagined.py"
-    source = "from .. import runs\ndef f():\n    from ..datasets.store import x\n"
+    source = "from .. import evidence\ndef f():\n    from ..datasets.store import x\n"
     nodes = ast.parse(source)
     original = globals()["tree"]
     try:
         globals()["tree"] = lambda _: nodes
-        assert own_parts(path) == {"runs", "datasets"}
-        assert own_parts(path) - allowed("models") == {"datasets"}
+        assert own_parts(path) == {"evidence", "datasets"}
+        assert own_parts(path) - allowed("models") == {"evidence", "datasets"}
     finally:
         globals()["tree"] = original

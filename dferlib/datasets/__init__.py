@@ -6,16 +6,15 @@
 `python -m dferlib.datasets check ckplus ROOT` looks over a dataset that was just unpacked.
 """
 
-from dferlib.datasets.cache import cache_folder
-from dferlib.datasets.checking import (
+from dferlib.datasets.class_sets import choose_classes
+from dferlib.datasets.doctor.check import (
     CheckReport,
     check,
     check_store,
     list_datasets,
     load_manifest,
 )
-from dferlib.datasets.class_sets import choose_classes
-from dferlib.datasets.face_report import FaceReport, face_report
+from dferlib.datasets.faces.report import FaceReport, face_report
 from dferlib.datasets.manifest import (
     DATASETS,
     MANIFEST_COLUMNS,
@@ -25,6 +24,7 @@ from dferlib.datasets.manifest import (
     class_name,
 )
 from dferlib.datasets.store import FrameStore, load_store, open_store
+from dferlib.files import cache_folder
 
 __all__ = [
     "DATASETS",

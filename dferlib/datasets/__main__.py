@@ -12,11 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dferlib.atomic import write_atomic
-from dferlib.datasets.access import access_table
-from dferlib.datasets.checking import CheckReport, check
+from dferlib.datasets.doctor.check import CheckReport, check
 from dferlib.datasets.manifest import DatasetError
+from dferlib.datasets.readers.access import access_table
 from dferlib.datasets.sources import READERS
+from dferlib.datasets.standins import trees
+from dferlib.files import write_atomic
 
 OPTIONS = {
     "camera": "oulu: VL (visible light) or NI (near infrared)",
@@ -89,9 +90,8 @@ def _write_report(report: CheckReport, crops: str, page: str) -> None:
 
 def _write_fixture(dataset: str, folder: str, subjects: int, seed: int) -> int:
     # the renderer needs torch, the check does not
-    from dferlib.datasets import fixtures
 
-    root = getattr(fixtures, f"write_{dataset}")(folder, subjects=subjects, seed=seed)
+    root = getattr(trees, f"write_{dataset}")(folder, subjects=subjects, seed=seed)
     sys.stdout.write(f"wrote procedural faces in the layout of {dataset} to {root}\n")
     return 0
 

@@ -27,10 +27,10 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
-from dferlib.atomic import write_atomic, write_csv, write_json
-from dferlib.datasets.face_report import FACES_FILE, make_faces_table
+from dferlib.datasets.faces.report import FACES_FILE, make_faces_table
 from dferlib.datasets.manifest import StoreError
 from dferlib.datasets.sources import Make, Produced, Source
+from dferlib.files import write_atomic, write_csv, write_json
 
 STORE_VERSION = 1  # raise when the layout of a store or of its jobs changes
 MANIFEST_FILE, RECORD_FILE, JOURNAL_FILE = "manifest.csv", "store.json", "journal.jsonl"

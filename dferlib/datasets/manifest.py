@@ -10,7 +10,7 @@ from unicodedata import category
 
 import pandas as pd
 
-from dferlib.runs import digest
+from dferlib.files import digest
 
 # Class order of every dataset, as the papers' confusion matrices and the datasets' own codes have
 # it.

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from dferlib.datasets import reading
-from dferlib.datasets.face_options import OWNER, FaceOptions, parse_faces
+from dferlib.datasets.faces import crops
+from dferlib.datasets.faces.options import OWNER, FaceOptions, parse_faces
 from dferlib.datasets.manifest import (
     DATASETS,
     PRETRAINING,
@@ -30,8 +30,8 @@ from dferlib.datasets.manifest import (
     make_manifest,
     manifest_digest,
 )
-from dferlib.datasets.scan import Clip, Scan, read_exclude
-from dferlib.runs import digest
+from dferlib.datasets.readers.scan import Clip, Scan, read_exclude
+from dferlib.files import digest
 
 READERS = tuple(DATASETS)  # datasets whose files this version reads, one module each
 MIN_SUBJECTS = 10  # a fraction of a real dataset keeps at least so many, for ten folds
@@ -132,7 +132,7 @@ def load_reader(dataset: str) -> ModuleType:
     check_name(dataset)
     if dataset == PRETRAINING:
         raise DatasetError(f"{dataset!r} is made of procedural faces only; use source='synthetic'")
-    return importlib.import_module(f"dferlib.datasets.{dataset}")
+    return importlib.import_module(f"dferlib.datasets.readers.{dataset}")
 
 
 def find_root(dataset: str, data_root: str | Path | None = None) -> Path:
@@ -186,9 +186,9 @@ def real_source(scan: Scan, fraction: float, options: Mapping[str, Any], faces: 
         "real",
         check_manifest(manifest, classes),
         classes,
-        f"crop-{reading.CROP_VERSION} {_describe_faces(clips, chosen)}",
+        f"crop-{crops.CROP_VERSION} {_describe_faces(clips, chosen)}",
         {**inputs, "options": dict(options), "manifest": manifest_digest(manifest)},
-        lambda rows: partial(reading.read_clips, tuple(clips[row] for row in rows), chosen),
+        lambda rows: partial(crops.read_clips, tuple(clips[row] for row in rows), chosen),
     )
 
 
@@ -225,7 +225,7 @@ def synthetic_source(dataset: str, fraction: float, difficulty: Any) -> Source:
 @cache
 def _plan(dataset: str, fraction: float, difficulty: Any) -> Any:
     # torch is needed to render, not to read real data
-    from dferlib.datasets.standins import plan_standin
+    from dferlib.datasets.standins.plans import plan_standin
 
     return plan_standin(dataset, fraction=fraction, difficulty=difficulty)
 

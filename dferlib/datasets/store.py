@@ -34,11 +34,10 @@ from dferlib.datasets.building import (
     TIMING_FILE,
     build_store,
 )
-from dferlib.datasets.cache import cache_folder
-from dferlib.datasets.face_report import FACES_FILE, make_faces_table, read_faces_table
+from dferlib.datasets.faces.report import FACES_FILE, make_faces_table, read_faces_table
 from dferlib.datasets.manifest import DatasetError, StoreError, manifest_digest, read_manifest
 from dferlib.datasets.sources import Source, find_source
-from dferlib.runs import digest
+from dferlib.files import cache_folder, digest
 
 SIZES = (16, 1024)  # smallest and largest side of a crop, pixels
 

@@ -64,7 +64,7 @@ def create_model(name: str, num_classes: int, **options: Any) -> nn.Module:
             raise ValueError(_unknown(f"option of model {name!r}", option, valid))
     if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
         raise ValueError(f"num_classes is {num_classes!r}; a classifier needs an int of 2 or more")
-    from dferlib.models._stem import guard_convolutions  # listing models needs no torch
+    from dferlib.models.parts.stem import guard_convolutions
 
     model = guard_convolutions(module.build(num_classes, **options))
     model.spec = {"name": name, "options": {**valid, **options}}  # what rebuilds it

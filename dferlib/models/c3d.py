@@ -27,8 +27,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models._build import initialise, scaler
-from dferlib.models._frames import check_clip, refuse_lengths
+from dferlib.models.parts.build import initialise, scaler
+from dferlib.models.parts.frames import check_clip, refuse_lengths
 
 INPUT = (3, 16, 112, 112)
 

@@ -21,9 +21,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models._build import initialise, scaler
-from dferlib.models._frames import check_clip, refuse_lengths
 from dferlib.models.c3d import group, halve
+from dferlib.models.parts.build import initialise, scaler
+from dferlib.models.parts.frames import check_clip, refuse_lengths
 
 INPUT = (3, 35, 224, 224)  # 7 clips of 5 frames
 

@@ -43,10 +43,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models._build import initialise, scaler
-from dferlib.models._frames import check_clip, encode_frames, frames_to_clip
-from dferlib.models._grouped_norm import NORMS, set_positions, use_positions
-from dferlib.models._resnet import Pooled, ResNet18, imagenet_resnet18
+from dferlib.models.parts.build import initialise, scaler
+from dferlib.models.parts.frames import check_clip, encode_frames, frames_to_clip
+from dferlib.models.parts.grouped_norm import NORMS, set_positions, use_positions
+from dferlib.models.parts.resnet import Pooled, ResNet18, imagenet_resnet18
 
 INPUT = (3, 35, 224, 224)  # Table 8: 7 clips of 5 frames
 

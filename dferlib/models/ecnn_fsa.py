@@ -40,10 +40,10 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models._build import initialise
-from dferlib.models._frames import encode_frames, frames_to_clip, mean_over_frames, real_frames
-from dferlib.models._improved_vgg import ImprovedVGG16
-from dferlib.models._vgg16 import imagenet_vgg16
+from dferlib.models.parts.build import initialise
+from dferlib.models.parts.frames import encode_frames, frames_to_clip, mean_over_frames, real_frames
+from dferlib.models.parts.improved_vgg import ImprovedVGG16
+from dferlib.models.parts.vgg16 import imagenet_vgg16
 
 INPUT = (3, 5, 224, 224)
 

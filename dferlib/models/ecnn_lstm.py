@@ -24,10 +24,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dferlib.models._build import scaler
-from dferlib.models._improved_vgg import ImprovedVGG16
-from dferlib.models._recurrent import FramesThenRecurrent, StackedLSTM
-from dferlib.models._vgg16 import imagenet_vgg16
+from dferlib.models.parts.build import scaler
+from dferlib.models.parts.improved_vgg import ImprovedVGG16
+from dferlib.models.parts.recurrent import FramesThenRecurrent, StackedLSTM
+from dferlib.models.parts.vgg16 import imagenet_vgg16
 
 INPUT = (3, 16, 224, 224)
 

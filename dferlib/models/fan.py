@@ -26,9 +26,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dferlib.models._build import initialise
-from dferlib.models._frames import encode_frames, frames_to_clip, real_frames
-from dferlib.models._resnet import Pooled, ResNet18, imagenet_resnet18
+from dferlib.models.parts.build import initialise
+from dferlib.models.parts.frames import encode_frames, frames_to_clip, real_frames
+from dferlib.models.parts.resnet import Pooled, ResNet18, imagenet_resnet18
 
 INPUT = (3, 3, 224, 224)  # three frames in training
 

@@ -31,16 +31,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models._attention import attend
-from dferlib.models._build import scaler
-from dferlib.models._frames import (
+from dferlib.models.parts.attention import attend
+from dferlib.models.parts.build import scaler
+from dferlib.models.parts.frames import (
     encode_frames,
     frames_to_clip,
     mean_over_frames,
     positions_on_grid,
     real_frames,
 )
-from dferlib.models._resnet import ResNet18, imagenet_resnet18
+from dferlib.models.parts.resnet import ResNet18, imagenet_resnet18
 
 INPUT = (3, 16, 112, 112)
 

@@ -48,15 +48,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models._build import initialise
-from dferlib.models._frames import (
+from dferlib.models.parts.build import initialise
+from dferlib.models.parts.frames import (
     encode_frames,
     frames_to_clip,
     last_frame,
     mean_over_frames,
     real_frames,
 )
-from dferlib.models._resnet import ResNet50, imagenet_resnet50
+from dferlib.models.parts.resnet import ResNet50, imagenet_resnet50
 
 INPUT = (3, 5, 224, 224)
 

@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models._build import initialise, scaler
-from dferlib.models._frames import check_clip, refuse_lengths
+from dferlib.models.parts.build import initialise, scaler
+from dferlib.models.parts.frames import check_clip, refuse_lengths
 
 INPUT = (3, 16, 224, 224)
 

@@ -20,8 +20,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dferlib.models._build import initialise, scaler
-from dferlib.models._frames import check_clip, refuse_lengths
+from dferlib.models.parts.build import initialise, scaler
+from dferlib.models.parts.frames import check_clip, refuse_lengths
 
 INPUT = (3, 16, 160, 160)
 

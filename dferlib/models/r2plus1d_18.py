@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torchvision.models.video import R2Plus1D_18_Weights
 from torchvision.models.video.resnet import Conv2Plus1D
 
-from dferlib.models._build import scaler
-from dferlib.models._video_resnet import VideoResNet18, kinetics_weights, projection
+from dferlib.models.parts.build import scaler
+from dferlib.models.parts.video_resnet import VideoResNet18, kinetics_weights, projection
 
 INPUT = (3, 16, 112, 112)
 

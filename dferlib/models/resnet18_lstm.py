@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dferlib.models._build import scaler
-from dferlib.models._recurrent import FramesThenRecurrent, pooled_recurrent
-from dferlib.models._resnet import ResNet18, imagenet_resnet18
+from dferlib.models.parts.build import scaler
+from dferlib.models.parts.recurrent import FramesThenRecurrent, pooled_recurrent
+from dferlib.models.parts.resnet import ResNet18, imagenet_resnet18
 
 INPUT = (3, 16, 112, 112)
 

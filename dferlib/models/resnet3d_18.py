@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torchvision.models.video import R3D_18_Weights
 from torchvision.models.video.resnet import Conv3DSimple
 
-from dferlib.models._build import scaler
-from dferlib.models._video_resnet import VideoResNet18, kinetics_weights, projection
+from dferlib.models.parts.build import scaler
+from dferlib.models.parts.video_resnet import VideoResNet18, kinetics_weights, projection
 
 INPUT = (3, 16, 112, 112)
 

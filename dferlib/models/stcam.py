@@ -44,7 +44,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from dferlib.models._nonlocal import NonLocal
+from dferlib.models.parts.non_local import NonLocal
 
 INPUT = (3, 7, 224, 224)
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torchvision.models import VGG11_Weights
 from torchvision.models.vgg import cfgs, make_layers
 
-from dferlib.models._build import initialise, refuse_scaled, scaler
-from dferlib.models._recurrent import FramesThenRecurrent, pooled_recurrent
+from dferlib.models.parts.build import initialise, refuse_scaled, scaler
+from dferlib.models.parts.recurrent import FramesThenRecurrent, pooled_recurrent
 
 INPUT = (3, 16, 112, 112)
 

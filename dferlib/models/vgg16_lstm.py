@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dferlib.models._build import scaler
-from dferlib.models._recurrent import FramesThenRecurrent, StackedLSTM
-from dferlib.models._resnet import Pooled
-from dferlib.models._vgg16 import VGG16, imagenet_vgg16
+from dferlib.models.parts.build import scaler
+from dferlib.models.parts.recurrent import FramesThenRecurrent, StackedLSTM
+from dferlib.models.parts.resnet import Pooled
+from dferlib.models.parts.vgg16 import VGG16, imagenet_vgg16
 
 INPUT = (3, 5, 224, 224)
 

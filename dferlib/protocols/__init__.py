@@ -15,8 +15,8 @@ import ast
 from importlib import import_module
 from pathlib import Path
 
-from dferlib.protocols._protocol import (
-    OWN_CLIPS,
+from dferlib.names import OWN_CLIPS, unknown_name
+from dferlib.protocols.paper import (
     Criterion,
     Deviation,
     Preset,
@@ -24,7 +24,6 @@ from dferlib.protocols._protocol import (
     Reported,
     Variant,
     protocol_dataclass,
-    unknown_name,
 )
 
 __all__ = [

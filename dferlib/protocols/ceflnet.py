@@ -12,15 +12,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from dferlib.protocols._protocol import (
-    Criterion,
-    Preset,
-    Protocol,
-    Reported,
-    protocol_dataclass,
-    unknown_name,
-)
-from dferlib.protocols.ceflnet_reported import (
+from dferlib.names import unknown_name
+from dferlib.protocols.paper import Criterion, Preset, Protocol, Reported, protocol_dataclass
+from dferlib.protocols.reported.ceflnet import (
     CLASSES,
     CLIPS,
     WHOLE_COPIES,
@@ -31,7 +25,7 @@ from dferlib.protocols.ceflnet_reported import (
     reported_sweep,
     training_settings,
 )
-from dferlib.protocols.ceflnet_variants import (
+from dferlib.protocols.variants.ceflnet import (
     NETWORK_FIELDS,
     QUICK_ROWS,
     REPRESENTATIONS,

@@ -12,17 +12,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from dferlib.protocols._protocol import (
-    OWN_CLIPS,
-    Criterion,
-    Preset,
-    Protocol,
-    Reported,
-    protocol_dataclass,
-    unknown_name,
-)
-from dferlib.protocols.ecnn_fsa_reported import CLASSES, reported, reported_confusion
-from dferlib.protocols.ecnn_fsa_variants import (
+from dferlib.names import OWN_CLIPS, unknown_name
+from dferlib.protocols.paper import Criterion, Preset, Protocol, Reported, protocol_dataclass
+from dferlib.protocols.reported.ecnn_fsa import CLASSES, reported, reported_confusion
+from dferlib.protocols.variants.ecnn_fsa import (
     FSA_FIELDS,
     NETWORK_FIELDS,
     NUMBERS_OF_FRAMES,

@@ -7,16 +7,16 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from dferlib.protocols._protocol import (
+from dferlib.names import unknown_name
+from dferlib.protocols.paper import (
     Criterion,
     Preset,
     Protocol,
     Reported,
     Variant,
     protocol_dataclass,
-    unknown_name,
 )
-from dferlib.protocols.hacn_reported import (
+from dferlib.protocols.reported.hacn import (
     AFEW_LISTS,
     CLAIMED_TOTALS,
     CLASSES,

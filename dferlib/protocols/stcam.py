@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from dferlib.protocols._protocol import (
+from dferlib.protocols.paper import (
     Criterion,
     Preset,
     Protocol,
@@ -15,7 +15,7 @@ from dferlib.protocols._protocol import (
     Variant,
     protocol_dataclass,
 )
-from dferlib.protocols.stcam_reported import CLASSES, SEQUENCES, reported, reported_confusion
+from dferlib.protocols.reported.stcam import CLASSES, SEQUENCES, reported, reported_confusion
 
 __all__ = ["PAPER", "VARIANTS", "StcamProtocol", "reported", "reported_confusion"]
 

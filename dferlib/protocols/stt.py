@@ -9,24 +9,17 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from dferlib.protocols._protocol import (
-    OWN_CLIPS,
+from dferlib.names import OWN_CLIPS, unknown_name
+from dferlib.protocols.paper import (
     Criterion,
     Preset,
     Protocol,
     Reported,
     Variant,
     protocol_dataclass,
-    unknown_name,
 )
-from dferlib.protocols.stt_reported import (
-    AFEW_STT_CLIPS,
-    CLASSES,
-    CLIPS,
-    reported,
-    reported_layers,
-)
-from dferlib.protocols.stt_variants import (
+from dferlib.protocols.reported.stt import AFEW_STT_CLIPS, CLASSES, CLIPS, reported, reported_layers
+from dferlib.protocols.variants.stt import (
     LOSS_FIELDS,
     NETWORK_FIELDS,
     STT_FIELDS,

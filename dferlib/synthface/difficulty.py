@@ -1,8 +1,8 @@
 """How hard a set of procedural clips is: strengths of everything that varies or disturbs.
 
 The defaults are the setting of the laboratory stand-ins. It was chosen once, by
-`benchmarks/difficulty.py`, for three properties of a plain network on new subjects: next to chance
-on the first frame, well below the ceiling on the peak frame, and better with the sequence. Two
+`benchmarks/synthface/difficulty.py`, for three properties of a plain network on new subjects: next
+to chance on the first frame, well below the ceiling on the peak frame, and better with the sequence. Two
 milder settings have these properties, too; they were passed over because the same plain network,
 pre-trained on the stills of the pre-training set, read their peak frames at about .90 without
 having seen the stand-in. No result of a paper's model went into the choice, and none is to: a

@@ -1,0 +1,1 @@
+"""What a trained model shows: what it costs, where it looks, which clip it finds."""

@@ -1,0 +1,1 @@
+"""Looking over a dataset before anything is trained on it."""

@@ -1,0 +1,234 @@
+"""What is wrong with a dataset at hand, how bad that is, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from dferlib.datasets.doctor.facts import UNKNOWN, Facts
+from dferlib.datasets.folds import MIN_FOLDS
+from dferlib.datasets.readers.scan import EXCLUDE_FILE
+
+LEVELS = ("stop", "look", "note")  # cannot be used so; look before use; nothing to do
+PERMUTED = 0.05  # share of clips by which the counts may differ and still be those of other classes
+SHOWN = 20  # examples of a finding
+FEW = 6  # of those that stand in a table as well
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found: its level, the fact, what to do, and where."""
+
+    level: str
+    what: str
+    do: str = ""
+    where: tuple[str, ...] = ()
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 clip`, `2 clips`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def diagnose(facts: Facts) -> tuple[Finding, ...]:
+    """All findings on a dataset, the worst first."""
+    found = [
+        *_unusable(facts),
+        *_labels(facts),
+        *_copies(facts),
+        *_twins(facts),
+        *_faces(facts),
+        *_subjects(facts),
+        *_folds(facts),
+        *_oddities(facts),
+    ]
+    return tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level)))
+
+
+def match_counts(found: Sequence[int], expected: Sequence[int]) -> list[int] | None:
+    """Which class each class seems to be by its count, where they seem to be mixed up, else None.
+
+    `found` and `expected` count clips by class in the same order. The result holds for every class
+    the index of the class whose known count it has. Counts of a part of the data, and equal known
+    counts, give None.
+    """
+    found, expected = np.asarray(found), np.asarray(expected)
+    distance = np.abs(found[:, None] - expected[None, :])
+    if len(set(expected.tolist())) < 2 or distance.trace() <= PERMUTED * expected.sum():
+        return None
+    # of equal counts a class keeps its own
+    rows, columns = linear_sum_assignment(distance - 0.5 * np.eye(len(distance)))
+    fits = distance[rows, columns].sum() <= PERMUTED * expected.sum()
+    return columns.tolist() if fits else None
+
+
+def _unusable(facts: Facts) -> Iterator[Finding]:
+    if facts.errors:
+        yield Finding(
+            "stop",
+            f"{plural(len(facts.errors), 'clip or file', 'clips or files')} cannot be read",
+            f"copy them anew from the dataset, or put the clips into {EXCLUDE_FILE}",
+            facts.errors,
+        )
+    classes, subjects = facts.manifest["label"].nunique(), facts.manifest["subject"].nunique()
+    if len(facts.manifest) and classes < 2:
+        yield Finding("stop", "clips of one class", "a classifier needs those of two or more")
+    if 0 < subjects < MIN_FOLDS:
+        yield Finding(
+            "stop",
+            plural(subjects, "subject"),
+            f"training, validation and test need {MIN_FOLDS} or more",
+        )
+
+
+def _labels(facts: Facts) -> Iterator[Finding]:
+    known = facts.counts.set_index("what")
+    known = known.loc[[name for name in facts.classes if name in known.index]]
+    found, expected = known["found"].tolist(), known["expected"].tolist()
+    match = match_counts(found, expected) if UNKNOWN not in expected and expected else None
+    if match:
+        names = list(known.index)
+        pairs = [f"{a} -> {names[b]}" for a, b in zip(names, match, strict=True) if a != names[b]]
+        yield Finding(
+            "look",
+            "labels look shifted or swapped: class counts are those of other classes",
+            "look at clips of these classes; take the labels from the owner's own files",
+            tuple(pairs),
+        )
+    if len(facts.differences):
+        rows = facts.differences.itertuples(index=False)
+        texts = [f"{what}: {there} instead of {known}" for what, known, there in rows]
+        texts = texts if len(texts) <= FEW else [*texts[:FEW], "and more in the table"]
+        yield Finding(
+            "look",
+            f"{plural(len(facts.differences), 'count')} differ from the copy that papers describe",
+            f"{_ask(facts)}say n beside every number and compare no accuracy with published ones",
+            tuple(texts),
+        )
+
+
+def _ask(facts: Facts) -> str:
+    """What may be behind other counts: fewer clips than known, or more of something."""
+    known = facts.counts[facts.counts["expected"] != UNKNOWN]
+    classes = known[known["what"].isin(facts.classes)]
+    counted = classes if len(classes) else known
+    expected, found = counted["expected"].sum(), counted["found"].sum()
+    if found < expected:
+        return "unpack what is still packed; "
+    return "is it a later edition, or two copies? " if found > expected else ""
+
+
+def _copies(facts: Facts) -> Iterator[Finding]:
+    labels = dict(zip(facts.manifest["clip_id"], facts.manifest["label"], strict=True))
+    groups: dict[str, list[str]] = {}
+    for group in facts.copies:
+        several = len({labels.get(name) for name in group}) > 1
+        what = "the same files under two labels" if several else "the same files twice"
+        named = " = ".join(f"{name} ({labels.get(name, '?')})" for name in group)
+        groups.setdefault(what, []).append(named)
+    for what in sorted(groups, reverse=True):  # two labels first
+        count = plural(len(groups[what]), "group of clips", "groups of clips")
+        do = f"put all but the right one of each group into {EXCLUDE_FILE}"
+        yield Finding("look", f"{count} with {what}", do, tuple(groups[what]))
+    if facts.shared and not facts.copies:
+        yield Finding("note", f"{facts.shared} images stand in several clips, byte by byte")
+
+
+def _twins(facts: Facts) -> Iterator[Finding]:
+    twins = facts.twins
+    for apart, what, do in (
+        ("labels", "have different labels", f"find the right label, put the other clip into "
+         f"{EXCLUDE_FILE}"),
+        ("folds", "lie in different folds, so that a test clip may have been trained on",
+         f"put one of each pair into {EXCLUDE_FILE}"),
+        ("", "are in one fold", ""),
+    ):  # fmt: skip
+        chosen = twins[twins["apart"] == apart] if len(twins) else twins
+        if len(chosen):
+            pairs = zip(chosen["first"], chosen["second"], strict=True)
+            yield Finding(
+                "look" if apart else "note",
+                f"{plural(len(chosen), 'pair')} of near-duplicate clips {what}",
+                do,
+                tuple(f"{first} ~ {second}" for first, second in pairs),
+            )
+
+
+def _faces(facts: Facts) -> Iterator[Finding]:
+    clips = len(facts.manifest)
+    for note, count in Counter(facts.notes.values()).most_common(SHOWN):
+        names = tuple(name for name, text in facts.notes.items() if text == note)
+        yield Finding(
+            "look",
+            f"{count} of {clips} clips: {note}",
+            "look at the pictures below; the clips stay in the count unless "
+            f"{EXCLUDE_FILE} names them",
+            names,
+        )
+
+
+def _subjects(facts: Facts) -> Iterator[Finding]:
+    names = facts.manifest["subject"].unique()
+    if len(names) == len(facts.manifest) > 0:
+        yield Finding(
+            "note",
+            "nobody knows who is shown: every clip counts as a person of its own",
+            "the same person may be in the training and in the test part; a table with subjects "
+            "avoids that" if facts.dataset == "folder" else "",
+        )  # fmt: skip
+        return
+    for spelt in same_names(names):
+        yield Finding(
+            "look",
+            f"subjects {', '.join(spelt)} look like one person",
+            "spell a person in one way, or training and test part share a face",
+        )
+
+
+def same_names(names: Sequence[str]) -> list[list[str]]:
+    """Groups of names that differ only in case, blanks, signs or leading zeros."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        plain = re.sub(r"[^0-9a-z]", "", str(name).lower())
+        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", plain), []).append(str(name))
+    return [sorted(group) for group in groups.values() if len(group) > 1]
+
+
+def _folds(facts: Facts) -> Iterator[Finding]:
+    if facts.leaks:
+        yield Finding("stop", "a subject is in two parts of a fold", "", facts.leaks)
+    lacking = lacking_classes(facts.folds, facts.classes)
+    if lacking:
+        yield Finding(
+            "note",
+            "not every fold tests every class",
+            "take the recall over all folds together, as the tables here do",
+            tuple(f"fold {fold}: no {', '.join(names)}" for fold, names in lacking.items()),
+        )
+
+
+def lacking_classes(folds: pd.DataFrame, classes: Sequence[str]) -> Mapping[int, list[str]]:
+    """Classes without a test clip by fold, for the folds that lack any."""
+    found = {
+        int(row["fold"]): [name for name in classes if not row[name]]
+        for row in folds.to_dict("records")
+    }
+    return {fold: names for fold, names in found.items() if names}
+
+
+def _oddities(facts: Facts) -> Iterator[Finding]:
+    if facts.problems:
+        count = plural(len(facts.problems), "oddity", "oddities")
+        what = f"{count} of the files, which stop nothing"
+        do = "read them once: some say that clips or frames are left out"
+        yield Finding("note", what, do, facts.problems)
+    if facts.excluded:
+        count = plural(len(facts.excluded), "clip is", "clips are")
+        what = f"{count} left out, as you asked"
+        yield Finding("note", what, "", facts.excluded)

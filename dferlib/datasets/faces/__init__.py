@@ -1,0 +1,1 @@
+"""Finding faces in frames and cutting them out."""

@@ -1,0 +1,1 @@
+"""Procedural clips in place of datasets that only licence holders have."""

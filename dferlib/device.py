@@ -1,0 +1,124 @@
+"""Keeping the memory that one training step frees for the next one, where the C library is glibc.
+
+A step takes the same large tensors as the step before it. On a CPU torch asks the C library for
+each of them, and glibc hands large blocks back to the system as soon as they are freed, so that
+every page of every tensor is taken, zeroed and mapped anew in every step. With many frames in one
+batch that costs more than the arithmetic saves. No number that is computed depends on this.
+
+The price is memory: blocks that are kept do not fit all later ones, so that a process may hold more
+than it uses at once, the more so the larger its tensors are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+from torch import Tensor
+
+# of malloc.h
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
+KEEP = {MMAP_MAX: 0, TRIM_THRESHOLD: -1}  # no block of its own for large ones, nothing handed back
+# where glibc's own adjustment ends in a process that has freed a large block once
+USUAL = {MMAP_MAX: 65536, MMAP_THRESHOLD: 32 * 2**20, TRIM_THRESHOLD: 64 * 2**20}
+
+_lock = threading.Lock()
+_inside = 0
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Keep freed memory in the process until the outermost of these blocks ends.
+
+    Does nothing where the C library is another. What is free at the end is handed back.
+    """
+    global _inside
+    library = _glibc()
+    if library is None:
+        yield
+        return
+    with _lock:
+        _inside += 1
+        if _inside == 1:
+            _set(library, KEEP)
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _set(library, USUAL)
+                library.malloc_trim(0)
+
+
+@cache
+def _glibc() -> ctypes.CDLL | None:
+    if platform.libc_ver()[0] != "glibc":
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "mallopt") else None
+
+
+def _set(library: ctypes.CDLL, options: dict[int, int]) -> None:
+    for name, value in options.items():
+        library.mallopt(name, value)
+
+
+def choose_precision(precision: str, device: str | torch.device) -> str:
+    """Replace ``auto`` by bf16 where the device has units for it, and by float32 elsewhere.
+
+    bf16 without such units is emulated and slower than float32.
+    """
+    if precision != "auto":
+        return precision
+    if torch.device(device).type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # torch has no public question for this yet; a version without these names means no
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        fast = any(getattr(torch.cpu, name, bool)() for name in names)
+    return "bf16" if fast else "float32"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the mixed-precision context of a protocol's ``precision``: float32 (off) or bf16."""
+    if precision not in ("float32", "bf16"):
+        raise ValueError(f"unknown precision {precision!r}; choose float32 or bf16")
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def memory_format(clip: Tensor, precision: str) -> Tensor:
+    """Lay a clip (B, C, T, H, W) out channels-last where that is faster, which is with bf16."""
+    return clip.contiguous(memory_format=torch.channels_last_3d) if precision == "bf16" else clip
+
+
+def peak_memory_mb(device: str | torch.device = "cpu") -> int:
+    """Peak memory of this process, or of the GPU when the run used one, in MB."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated() // 2**20
+    if sys.platform == "win32":
+        import psutil  # comes with the notebook kernel
+
+        return psutil.Process().memory_info().peak_wset // 2**20
+    import resource  # not there on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def describe_device(device: str | torch.device) -> dict:
+    """Kind of device, its name, number of threads and determinism settings."""
+    device = torch.device(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {
+        "type": device.type,
+        "name": name,
+        "threads": torch.get_num_threads(),
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+    }

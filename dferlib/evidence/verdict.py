@@ -1,0 +1,77 @@
+"""What differs from the paper, and whether its number is reproduced."""
+
+from __future__ import annotations
+
+from typing import Protocol as Like
+
+import pandas as pd
+
+from dferlib.evidence import metrics
+from dferlib.protocols import Protocol
+
+
+class Asked(Like):
+    """What somebody asked to be run; the settings of a notebook are this."""
+
+    dataset: str
+    preset: str
+    variants: tuple[str, ...]
+    folds: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+def deviations(paper: Protocol, preset: str, dataset: str, variant: str) -> pd.DataFrame:
+    """What differs from the paper, with reasons: whatever the preset first, then the preset's.
+
+    Rows of the paper's tables on this dataset that the preset leaves out are named last.
+    """
+    found = [*paper.always_differs, *paper.resolve(preset, dataset, variant).deviations()]
+    left = [v for v in paper.printed_on(dataset) if v not in paper.variants_of(preset, dataset)]
+    if left:
+        reason = paper.presets[preset].variants[dataset][1]
+        found.append(("rows not run", "-", ", ".join(left), reason))
+    return pd.DataFrame(found, columns=["setting", "paper", "here", "why"])
+
+
+def is_whole(settings: Asked, plan: Protocol) -> bool:
+    """Tell whether a notebook runs all that its preset says: only then it may replace results."""
+    asked = (settings.variants, settings.folds, settings.seeds)
+    return asked == (plan.variants_of(plan.preset, plan.dataset), plan.folds, (0,))
+
+
+def judge(
+    paper: Protocol,
+    predictions: pd.DataFrame,
+    settings: Asked,
+    source: str,
+    select: str,
+    *,
+    variant: str = "",
+) -> pd.DataFrame:
+    """Whether a variant is reproduced, by the criterion of the protocol file; by default the one
+    named like the paper, its own model.
+
+    Tested only on real data, with the full protocol, all folds, one seed and as many clips as the
+    paper counts, or as a whole copy holds; everything else is ``not tested``, with the reason.
+    """
+    if settings.dataset not in paper.datasets:
+        verdict = "not tested: the paper does not report on these clips"
+        return pd.DataFrame([{"criterion": "none", "verdict": verdict}])
+    full = paper.resolve("paper", settings.dataset, variant or paper.slug)
+    criterion, variant = full.criterion(), full.variant
+    rows = predictions[predictions["variant"] == variant]
+    count = rows["clip_id"].nunique()
+    reasons = {
+        "the faces are synthetic": source != "real",
+        f"the preset is {settings.preset}": settings.preset != "paper",
+        "not all folds were run": settings.folds != full.folds,
+        "several seeds were run": len(settings.seeds) > 1,
+        f"{count} clips, not {criterion.n}": count not in (criterion.n, *criterion.whole),
+    }
+    against = [reason for reason, holds in reasons.items() if holds]
+    if against:
+        verdict = f"not tested: {'; '.join(against)}"
+    else:
+        value = metrics.score(rows, paper.classes[settings.dataset], select)[criterion.metric]
+        verdict = "reproduced" if criterion.holds(value) else "not reproduced"
+    return pd.DataFrame([{"criterion": criterion.text, "verdict": verdict}])

@@ -1,0 +1,1 @@
+"""Figures: a tidy table or plain arrays in, Axes or a Figure out. Nothing is computed here."""

@@ -1,0 +1,194 @@
+"""Figures about videos cut into clips: the network, activation maps, embeddings and sweeps.
+
+As in `figures`, a tidy table or plain arrays go in, and nothing is computed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from dferlib.figures.diagrams import _arrow, _box
+from dferlib.figures.plots import OURS, PALETTE, PUBLISHED
+
+LOCATED = "#e8710a"  # orange boxes, as in the paper's Figure 6
+
+
+def plot_clip_network(shapes: Mapping[str, str]) -> Figure:
+    """CEFLNet as in Figure 1: the whole (a), and one clip's encoder (b).
+
+    ``shapes`` gives the texts for video, frames, lrl, clips, scores and features, and those of one
+    clip for clip_frames, clip_sal and clip_vector.
+    """
+    figure, (whole, encoder) = plt.subplots(2, 1, figsize=(9.2, 4.4))
+    steps = {"video": "clips of K frames", "frames": "ResNet-18\non every frame"}
+    steps |= {"lrl": "CFE\nSAL, then LRL", "clips": "stack", "scores": "EIAN"}
+    _chain(whole, {**steps, "features": "classifier"}, shapes, marked=("lrl", "scores"))
+    whole.set_title("(a) CEFLNet")
+    steps = {"clip_frames": "frame vectors f", "clip_sal": "SAL\nframes read frames"}
+    steps |= {"clip_vector": "LRL\nw from [f : clip]"}
+    _chain(encoder, steps, shapes, marked=("clip_sal", "clip_vector"))
+    encoder.set_title("(b) CFE, the encoder of one clip")
+    return figure
+
+
+def plot_self_attention(shapes: Mapping[str, str]) -> Figure:
+    """The self-attention of one clip as in Figure 2; ``shapes`` for frames, weights and output."""
+    figure, ax = plt.subplots(figsize=(8.4, 2.6))
+    ax.set(xlim=(0, 12), ylim=(0, 4.2))
+    ax.axis("off")
+    _box(ax, (0.1, 2.1), 1.5, 0.8, "I", "#eeeeee")
+    ax.text(0.85, 1.35, shapes["frames"], ha="center", family="monospace", fontsize=8)
+    for height, name in ((3.5, "$Q = I\\,W_Q$"), (2.1, "$K = I\\,W_K$"), (0.7, "$V = I\\,W_V$")):
+        _box(ax, (2.4, height), 1.9, 0.7, name, "#eeeeee")
+        _arrow(ax, (1.65, 2.1), (2.35, height))
+    _box(ax, (5.2, 2.8), 2.4, 0.8, "MatMul, Scale,\nsoftmax", "#cfe0f3")
+    for height in (3.5, 2.1):
+        _arrow(ax, (4.35, height), (5.15, 2.8))
+    ax.text(6.4, 3.6, shapes["weights"], ha="center", family="monospace", fontsize=8)
+    _box(ax, (8.4, 2.1), 1.5, 0.8, "MatMul", "#cfe0f3")
+    _arrow(ax, (7.65, 2.8), (8.35, 2.2))
+    _arrow(ax, (4.35, 0.7), (8.35, 1.9))
+    _box(ax, (10.5, 2.1), 1.3, 0.8, "f'", "#eeeeee")
+    _arrow(ax, (9.95, 2.1), (10.45, 2.1))
+    ax.text(11.15, 1.35, shapes["output"], ha="center", family="monospace", fontsize=8)
+    return figure
+
+
+def plot_located_clips(
+    frames: np.ndarray,
+    scores: np.ndarray,
+    titles: Sequence[str],
+    apex: Sequence[Sequence[int]],
+) -> Figure:
+    """Emotional activation maps as in Figures 3, 4 and 6: one video a row.
+
+    ``frames`` (V, n, H, W, 3) show each clip by one frame, ``scores`` (V, n) are A, which colour
+    the strip below it, darker for more. The orange box is the located clip, the dot a clip
+    that holds the apex; ``apex`` lists these clips for each video, none where it is unknown.
+    """
+    videos, n = scores.shape
+    figure, axes = plt.subplots(
+        2 * videos,
+        n,
+        figsize=(1.05 * n + 1.6, 1.5 * videos + 0.4),
+        height_ratios=[1, 0.28] * videos,
+        squeeze=False,
+    )
+    for video, clip in np.ndindex(videos, n):
+        image, strip = axes[2 * video, clip], axes[2 * video + 1, clip]
+        image.imshow(frames[video, clip])
+        share = scores[video, clip] / scores[video].max()
+        strip.imshow([[share]], cmap="Purples", vmin=0, vmax=1, aspect="auto")
+        dark = "w" if share > 0.6 else "0.1"
+        text = f"{scores[video, clip]:.2f}" + (" ●" if clip in apex[video] else "")
+        strip.text(0, 0, text, ha="center", va="center", fontsize=7, color=dark)
+        for ax in (image, strip):
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        if clip == scores[video].argmax():
+            side = frames.shape[2:4]
+            box = Rectangle((-0.5, -0.5), side[1], side[0], fill=False, ec=LOCATED, lw=4)
+            image.add_patch(box)
+    for video, title in enumerate(titles):
+        axes[2 * video, 0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
+    return figure
+
+
+def plot_embeddings(points: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> Figure:
+    """Grid of embeddings as in Figure 7: a row for each dataset, a column for each method.
+
+    ``points`` has the columns dataset, method, label, x and y. Classes keep their colour
+    throughout; a panel without points says that it was not run.
+    """
+    size = (2.3 * len(columns) + 1.3, 2.2 * len(rows) + 0.3)
+    figure, axes = plt.subplots(len(rows), len(columns), figsize=size, squeeze=False)
+    labels = sorted(points["label"].unique())
+    colours = dict(zip(labels, PALETTE, strict=False))
+    for row, column in np.ndindex(*axes.shape):
+        ax = axes[row, column]
+        ax.set(xticks=[], yticks=[])
+        part = points[(points["dataset"] == rows[row]) & (points["method"] == columns[column])]
+        for label in labels if len(part) else ():
+            own = part[part["label"] == label]
+            ax.scatter(own["x"], own["y"], s=14, color=colours[label])
+        if part.empty:
+            ax.text(0.5, 0.5, "not run", ha="center", va="center", transform=ax.transAxes)
+        if row == 0:
+            ax.set_title(columns[column], fontsize=9)
+        if column == 0:
+            ax.set_ylabel(rows[row])
+    handles = [plt.Line2D([], [], ls="", marker="o", color=colours[name]) for name in labels]
+    figure.legend(handles, labels, loc="outside right center", fontsize=8)
+    return figure
+
+
+def plot_sweep(
+    table: pd.DataFrame,
+    published: Mapping[int, float],
+    *,
+    label: str,
+    chance: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Accuracy over a number, as in Figure 8: columns number, dataset, ours, ci_low and ci_high.
+
+    ``published`` holds what is known of the paper's curve for the dataset of this run.
+    """
+    ax = ax or plt.subplots(figsize=(4.6, 3.2))[1]
+    for index, (dataset, rows) in enumerate(table.groupby("dataset", sort=False)):
+        rows = rows.sort_values("number")
+        reach = np.vstack([rows["ours"] - rows["ci_low"], rows["ci_high"] - rows["ours"]])
+        colour = OURS if index == 0 else PALETTE[index]
+        place = rows["number"] + 0.08 * index
+        ax.errorbar(place, rows["ours"], reach, color=colour, marker="o", capsize=3, label=dataset)
+    marks = {"marker": "D", "s": 26, "color": PUBLISHED}
+    ax.scatter(list(published), list(published.values()), label="published (real data)", **marks)
+    if chance is not None:
+        ax.axhline(chance, color="0.6", linestyle=":", linewidth=1, label="chance")
+    ax.set(xlabel=label, ylabel="accuracy (%)", ylim=(0, 102))
+    ax.set_xticks(sorted({*table["number"], *published}))
+    ax.legend(fontsize=7)
+    return ax
+
+
+def plot_locating(table: pd.DataFrame, published: float, *, title: str = "") -> Figure:
+    """Share of located clips and distance to the apex, by kind of choice, with intervals.
+
+    ``table`` is that of ``locate.summarise_locating``; ``published`` is Table 7's share,
+    or NaN.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True)
+    place = np.arange(len(table))[::-1]
+    labels = {"hit": "located clip holds the apex (%)", "distance": "frames from the apex"}
+    for ax, (name, label) in zip(axes, labels.items(), strict=True):
+        low, high = (np.abs(table[name] - table[f"{name}_{end}"]) for end in ("low", "high"))
+        ax.errorbar(table[name], place, xerr=[low, high], fmt="o", color=OURS, capsize=3)
+        ax.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
+        ax.set_xlim(left=0)
+    text = "published (real data, other rule)"
+    if np.isfinite(published):
+        axes[0].axvline(published, color=PUBLISHED, linestyle="--", linewidth=1, label=text)
+    axes[0].legend(fontsize=7)
+    axes[0].set_yticks(place, table["kind"])
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _chain(ax: Axes, steps: Mapping[str, str], shapes: Mapping[str, str], marked) -> None:
+    """Boxes from left to right with the shape that leaves each of them below it."""
+    ax.set(xlim=(0, 2.1 * len(steps)), ylim=(0, 2))
+    ax.axis("off")
+    for index, (name, text) in enumerate(steps.items()):
+        left = 2.1 * index + 0.1
+        _box(ax, (left, 1.2), 1.6, 0.9, text, "#cfe0f3" if name in marked else "#eeeeee")
+        shape = {"ha": "center", "family": "monospace", "fontsize": 8}
+        ax.text(left + 0.8, 0.35, shapes[name], **shape)
+        if index:
+            _arrow(ax, (left - 0.45, 1.2), (left - 0.05, 1.2))

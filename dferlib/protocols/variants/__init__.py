@@ -1,0 +1,1 @@
+"""The rows of papers that have many of them."""

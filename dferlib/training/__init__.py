@@ -1,0 +1,1 @@
+"""From a recipe to predictions: tasks, the training loop, checkpoints, initial weights."""

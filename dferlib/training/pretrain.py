@@ -1,0 +1,280 @@
+"""Initial weights: ``pretrained_backbone(model, init)``, with init a name or a path.
+
+The papers start from Kinetics, ImageNet or face-recognition weights that cannot be shipped here.
+``synthetic`` stands in for them: the model's own architecture, without its attention modules, is
+trained once on procedural faces of people who occur in no stand-in, to name the expression and to
+regress the Action Units of the peak frame. Its convolution weights are cached by architecture,
+input size and face version and copied into every variant; classifiers always start afresh.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from filelock import FileLock
+from torch import nn
+from tqdm.auto import tqdm
+
+from dferlib.datasets import open_store
+from dferlib.datasets.batches import ClipLoader
+from dferlib.datasets.standins.plans import plan_standin
+from dferlib.datasets.store import FrameStore
+from dferlib.device import autocast, choose_precision, freed_memory_kept, memory_format
+from dferlib.files import cache_folder, digest
+from dferlib.models import create_model, list_options
+from dferlib.training.train import check_loss
+from dferlib.training.weights import (
+    INITS,
+    RUN,
+    copy_backbone,
+    file_digest,
+    load_weights,
+    rename_weights,
+    run_weights,
+    save_weights,
+    torchvision_weights,
+    user_weights,
+)
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How the stand-in for pre-training is trained; part of the cache key.
+
+    Stills come first: a clip model sees them as clips of one frame, which costs a fraction of a
+    clip and lets it learn faces before it has to find the moment that matters. Short clips follow.
+    """
+
+    still_epochs: int = 12
+    clip_epochs: int = 4
+    batch_size: int = 32
+    lr: float = 3e-3  # peak of a one-cycle schedule with AdamW, for stills
+    clip_lr: float = 1e-3  # the same for clips
+    weight_decay: float = 1e-2
+    au_weight: float = 1.0  # of the squared error of the AU intensities, beside cross entropy
+    holdout: float = 0.1  # share of the subjects kept out to report an accuracy
+    fraction: float = 1.0  # of the pre-training set
+    precision: str = "auto"
+    seed: int = 0
+
+
+def pretrained_backbone(
+    model: nn.Module,
+    init: str,
+    *,
+    store_size: int = 72,
+    input_size: int = 64,
+    num_frames: int = 7,
+    device: str | torch.device = "cpu",
+    settings: Pretraining | None = None,
+    progress: bool = True,
+) -> dict:
+    """Fill the model's backbone from ``init`` and return where the weights come from.
+
+    ``init`` is ``random`` (left as built), ``torchvision`` (weights that torchvision offers for
+    this backbone), ``synthetic`` (see the module), ``run:<paper>/<run id>`` (what an earlier run
+    ended with, from the cache), or the path of a .safetensors file or of a state dict saved by
+    torch, which is read with weights-only; it may hold the bare backbone. The record holds
+    ``init``, ``loaded`` (parameter tensors copied) and, for ``synthetic``, the accuracy on held-out
+    subjects and the seconds the training took. The classifier is never copied.
+    """
+    if init == "random":
+        return {"init": init, "loaded": 0}
+    if init == "torchvision":
+        state, record = torchvision_weights(model), {}
+    elif init == "synthetic":
+        path = synthetic_weights(
+            model.spec["name"],
+            model.spec["options"],
+            store_size=store_size,
+            input_size=input_size,
+            num_frames=num_frames,
+            device=device,
+            settings=settings or Pretraining(),
+            progress=progress,
+        )
+        state, record = load_weights(path), json.loads(path.with_suffix(".json").read_text())
+        state = rename_weights(model, state)
+    elif init.startswith(RUN):
+        state, record = load_weights(run_weights(init)), {}
+    else:
+        state, record = user_weights(model, Path(init).expanduser()), {}
+        init = init_key(init)  # the content counts, not where it lies
+    loaded = copy_backbone(model, state)
+    return {**record, "init": init, "loaded": loaded}
+
+
+def init_key(init: str, settings: Pretraining | None = None) -> str:
+    """What decides the initial weights besides the model itself; part of every run's id."""
+    if init == "synthetic":
+        settings = settings or Pretraining()
+        faces = plan_standin("pretraining", settings.fraction).fingerprint()
+        return f"synthetic:{digest({'settings': vars(settings), 'faces': faces})}"
+    if init in INITS or init.startswith(RUN):
+        return init  # the id of a run tells its weights
+    path = Path(init).expanduser()
+    return f"path:{file_digest(path)[:12]}" if path.is_file() else f"path:{init}"
+
+
+def pretrained_as(name: str, options: dict) -> tuple[str, dict]:
+    """Return the model, by name and options, whose pre-training gives this one its weights.
+
+    It is the model itself with its `PRETRAIN_OPTIONS`, or where it names another one in
+    `PRETRAIN_AS`, that one with the options that both have.
+    """
+    module = importlib.import_module(f"dferlib.models.{name}")
+    other = getattr(module, "PRETRAIN_AS", None)
+    if other is not None:
+        theirs = list_options(other)
+        return pretrained_as(other, theirs | {k: v for k, v in options.items() if k in theirs})
+    return name, {**options, **getattr(module, "PRETRAIN_OPTIONS", {})}
+
+
+def synthetic_weights(
+    name: str,
+    options: dict,
+    *,
+    store_size: int,
+    input_size: int,
+    num_frames: int,
+    device: str | torch.device = "cpu",
+    settings: Pretraining,
+    progress: bool = True,
+) -> Path:
+    """Path of the cached synthetic weights of this architecture, trained now if need be."""
+    name, options = pretrained_as(name, options)
+    settings = replace(settings, precision=choose_precision(settings.precision, device))
+    what = {"name": name, "options": options, "store_size": store_size, "input_size": input_size}
+    what |= {"num_frames": num_frames, "settings": init_key("synthetic", settings)}
+    path = cache_folder() / "weights" / f"{name}-{digest(what)}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if not path.with_suffix(".json").is_file():
+            store = open_store(
+                "pretraining",
+                source="synthetic",
+                size=store_size,
+                fraction=settings.fraction,
+                progress=progress,
+            )
+            loader = ClipLoader(
+                store,
+                "neutral_to_peak",
+                num_frames,
+                input_size,
+                settings.batch_size,
+                torch.device(device),
+            )
+            model, record = _pretrain(name, options, loader, settings, progress)
+            save_weights(model, path, {**what, **record})
+    return path
+
+
+def _pretrain(name, options, loader: ClipLoader, settings: Pretraining, progress: bool):
+    """Train on stills, then on clips; returns the model and its record."""
+    started = time.perf_counter()
+    torch.manual_seed(settings.seed)
+    model = create_model(name, num_classes=len(loader.store.classes), **options)
+    model = model.to(loader.device)
+    au_head = nn.Linear(model.num_features, loader.store.truth["aus"].shape[1]).to(loader.device)
+    record = {}
+    for phase, clip_loader, epochs, lr in _phases(model, loader, settings):
+        train, held = _split(loader.store, phase, settings)
+        plan = (clip_loader, train, epochs, lr)
+        _train_phase(model, au_head, *plan, settings, f"{name}: {phase}", progress)
+        accuracy = _accuracy(model, clip_loader, held, settings)
+        record[phase] = {"train": len(train), "holdout": len(held)}
+        record[phase]["holdout_accuracy"] = round(accuracy, 4)
+    record["seconds"] = round(time.perf_counter() - started, 1)
+    return model, record
+
+
+def _phases(model: nn.Module, loader: ClipLoader, settings: Pretraining):
+    """Stills as the shortest clips the model takes, then clips unless it reads single frames."""
+    frames = 1 if _takes_single_frames(model, loader) else loader.num_frames
+    stills = replace(loader, num_frames=frames)
+    phases = [("stills", stills, settings.still_epochs, settings.lr)]
+    if loader.num_frames > 1:
+        phases.append(("clips", loader, settings.clip_epochs, settings.clip_lr))
+    return phases
+
+
+@torch.no_grad()
+def _takes_single_frames(model: nn.Module, loader: ClipLoader) -> bool:
+    clip = replace(loader, num_frames=1).gather(np.arange(2))
+    modes = model.training
+    try:
+        model.eval().forward_features(clip)
+    except (RuntimeError, ValueError):  # a network of fixed length, or one that halves time
+        return False
+    finally:
+        model.train(modes)
+    return True
+
+
+@freed_memory_kept()
+def _train_phase(
+    model, au_head, loader, train, epochs, lr, settings: Pretraining, title: str, progress: bool
+) -> None:
+    """Name the expression and regress the AUs of the peak frame of these clips.
+
+    Raises TrainingError when the loss stops being finite.
+    """
+    aus = torch.as_tensor(peak_aus(loader.store), device=loader.device)
+    parameters = [*model.parameters(), *au_head.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=settings.weight_decay)
+    steps = epochs * -(-len(train) // settings.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
+    bar = tqdm(total=steps, desc=f"pre-training {title}", disable=not progress, mininterval=2)
+    model.train()
+    for epoch in range(epochs):
+        order = np.random.default_rng([settings.seed, epoch]).permutation(train)
+        draw = loader.draw(settings.seed, epoch)
+        for start in range(0, len(order), settings.batch_size):
+            clips = order[start : start + settings.batch_size]
+            target = torch.as_tensor(loader.labels(clips), device=loader.device)
+            with autocast(loader.device, settings.precision):
+                clip = memory_format(loader.gather(clips, draw), settings.precision)
+                features = model.forward_features(clip)
+                loss = F.cross_entropy(model.head(features), target)
+                loss = loss + settings.au_weight * F.mse_loss(au_head(features), aus[clips])
+            check_loss(loss, f"in epoch {epoch + 1} of pre-training {title}", lr)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            bar.update()
+    bar.close()
+
+
+def _split(store: FrameStore, phase: str, settings: Pretraining) -> tuple[np.ndarray, np.ndarray]:
+    """Manifest rows to train on and held-out ones; the last subjects are held out."""
+    clips = store.manifest
+    fits = (clips["n_frames"] == 1) if phase == "stills" else (clips["n_frames"] > 1)
+    subjects = sorted(clips.loc[fits, "subject"].unique())
+    held = set(subjects[-max(1, round(settings.holdout * len(subjects))) :])
+    away = clips["subject"].isin(held)
+    return np.flatnonzero(fits & ~away), np.flatnonzero(fits & away)
+
+
+def peak_aus(store: FrameStore) -> np.ndarray:
+    """AU intensities (N, A) of each clip's apex frame, the mean of both sides of the face."""
+    rows = (store.manifest["offset"] + store.manifest["apex"].clip(lower=0)).to_numpy()
+    return np.asarray(store.truth["aus"][rows], dtype=np.float32).mean(axis=2)
+
+
+@torch.no_grad()
+def _accuracy(model, loader: ClipLoader, clips: np.ndarray, settings: Pretraining) -> float:
+    model.eval()
+    hits = 0
+    for clip, target, _ in loader.testing(clips):
+        with autocast(loader.device, settings.precision):
+            hits += int((model(memory_format(clip, settings.precision)).argmax(1) == target).sum())
+    return hits / max(1, len(clips))
