@@ -2,8 +2,8 @@
 
 The defaults are the setting of the laboratory stand-ins. It was chosen once, by
 `benchmarks/synthface/difficulty.py`, for three properties of a plain network on new subjects: next
-to chance on the first frame, well below the ceiling on the peak frame, and better with the sequence. Two
-milder settings have these properties, too; they were passed over because the same plain network,
+to chance on the first frame, well below the ceiling on the peak frame, and better with the
+sequence. Two milder settings have these properties, too; they were passed over because the same plain network,
 pre-trained on the stills of the pre-training set, read their peak frames at about .90 without
 having seen the stand-in. No result of a paper's model went into the choice, and none is to: a
 difficulty tuned until a ranking comes out proves nothing.

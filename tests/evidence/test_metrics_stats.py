@@ -271,7 +271,8 @@ def test_variants_on_different_clips_are_not_compared():
 
 
 def test_no_torch_here():
-    code = "import sys, dferlib.metrics, dferlib.stats; sys.exit('torch' in sys.modules)"
+    names = "dferlib.evidence.metrics, dferlib.evidence.stats"
+    code = f"import sys, {names}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -211,15 +211,15 @@ def test_nothing_but_the_full_protocol_on_real_data_is_judged():
     runs = [make_run("stcam", 0.91, fold) for fold in range(1, 11)]
     clips = tables.tidy(runs)
 
-    def verdict(source="real", rows=clips, **changes):
+    def judged(source="real", rows=clips, **changes):
         return verdict.judge(PAPER, rows, settings_of(**changes), source, "last")["verdict"][0]
 
-    assert verdict() in ("reproduced", "not reproduced")
-    assert "synthetic" in verdict("synthetic")
-    assert "preset is quick" in verdict(preset="quick")
-    assert "not all folds" in verdict(folds=(1, 2))
-    assert "several seeds" in verdict(seeds=(0, 1))
-    assert "clips, not 480" in verdict(rows=clips[clips["fold"] == 1])
+    assert judged() in ("reproduced", "not reproduced")
+    assert "synthetic" in judged("synthetic")
+    assert "preset is quick" in judged(preset="quick")
+    assert "not all folds" in judged(folds=(1, 2))
+    assert "several seeds" in judged(seeds=(0, 1))
+    assert "clips, not 480" in judged(rows=clips[clips["fold"] == 1])
 
 
 def test_only_a_whole_preset_may_replace_results():
