@@ -193,7 +193,7 @@ def test_widget_redraws_for_each_choice():
 
 def settings_of(**changes) -> Settings:
     values = {"slug": "stcam", "dataset": "oulu", "source": "real", "preset": "paper"}
-    values |= {"data_root": None, "variants": tuple(PAPER.variants), "folds": PAPER.folds}
+    values |= {"data_root": None, "variants": tuple(PAPER.variants), "folds": PAPER.stated.folds}
     return Settings(**values | {"seeds": (0,), "device": "cpu", "results_dir": ""} | changes)
 
 
@@ -337,15 +337,16 @@ def test_metrics_of_the_summary_are_named(dfew_predictions, tmp_path):
 def test_only_the_rows_of_the_preset_make_a_whole(monkeypatch):
     some = ("stcam", "baseline")
     quick = dataclasses.replace(PAPER.presets["quick"], variants={"oulu": (some, "time")})
-    monkeypatch.setattr(type(PAPER), "presets", {**PAPER.presets, "quick": quick})
-    plan = PAPER.resolve("quick", "oulu", "stcam")
+    paper = dataclasses.replace(PAPER, presets={**PAPER.presets, "quick": quick})
+    monkeypatch.setattr("dferlib.protocols.stcam.PAPER", paper)
+    plan = paper.resolve("quick", "oulu", "stcam")
     folds = {"preset": "quick", "folds": plan.folds}
     assert verdict.is_whole(settings_of(variants=some, **folds), plan)
     assert not verdict.is_whole(settings_of(**folds), plan)
-    listed = verdict.deviations(PAPER, "quick", "oulu", "stcam").set_index("setting")
+    listed = verdict.deviations(paper, "quick", "oulu", "stcam").set_index("setting")
     assert listed.loc["rows not run", "why"] == "time"
     assert "stam" in listed.loc["rows not run", "here"]
-    assert "rows not run" not in set(verdict.deviations(PAPER, "quick", "mmi", "stcam")["setting"])
+    assert "rows not run" not in set(verdict.deviations(paper, "quick", "mmi", "stcam")["setting"])
 
 
 def test_any_row_can_be_judged():
