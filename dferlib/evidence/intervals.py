@@ -108,7 +108,7 @@ def estimate(hits: np.ndarray, sizes: np.ndarray, metric: str) -> tuple[np.ndarr
         hits, sizes = hits.sum(-1, keepdims=True), sizes.sum(-1, keepdims=True)
     elif metric != "uar":
         raise ValueError(f"metric is {metric!r}; valid: war, uar")
-    totals = sizes.sum(-2)
+    totals = sizes.sum(-2, dtype=float)
     scale = np.divide(1, totals, out=np.zeros_like(totals), where=totals > 0) / sizes.shape[-1]
     recall = hits.sum(-2) * scale * sizes.shape[-1]
     influence = hits @ scale - (recall * scale) @ np.swapaxes(sizes, -1, -2)
