@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from dferlib.evidence import metrics, stats
+from dferlib.evidence import comparison, metrics, stats
 from dferlib.names import SELECTION_RULES
 
 _NAMES = {"accuracy": "WAR", "WAR": "WAR", "UAR": "UAR", "F1": "F1"}
@@ -134,17 +134,19 @@ def selection_gaps(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.Da
 def paired_tests(
     predictions: pd.DataFrame, classes: tuple[str, ...], reference: str, select: str = "last"
 ) -> pd.DataFrame:
-    """Every variant against the reference on the same clips, Holm-corrected.
+    """Every variant against the reference on the same clips, Holm-corrected; shares in per cent.
 
-    Of several seeds the first counts: seeds of one clip are not independent clips. See
-    ``stats.compare_variants``.
+    First what holds where clips of a person go together, and what these clips could have shown (see
+    ``comparison.compare_models``), with all seeds; then McNemar's test of the first seed, which
+    counts clips as independent.
     """
+    table = comparison.compare_models(predictions, classes, reference, select)
+    shares = [name for name in table if name.startswith(("war_", "uar_"))]
+    table[[*shares, "discordance", "detectable"]] *= 100
     first = predictions[predictions["seed"] == predictions["seed"].min()]
     by_variant = dict(iter(first.groupby("variant", sort=False)))
-    table = stats.compare_variants(by_variant, classes, reference=reference, select=select)
-    shares = ["war_first", "war_second", "war_difference", "uar_difference", "uar_low", "uar_high"]
-    table[shares] *= 100
-    return table
+    clips = stats.compare_variants(by_variant, classes, reference=reference, select=select)
+    return table.assign(**clips[["only_first", "only_second", "p_mcnemar", "p_mcnemar_holm"]])
 
 
 def explain_tables(predictions: pd.DataFrame, classes: tuple[str, ...], select: str) -> str:

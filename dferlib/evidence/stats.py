@@ -135,8 +135,8 @@ def bootstrap_intervals(
     """Return `bootstrap_interval` of several metrics by name, all from the same resamples."""
     functions = {name: _metric(metric) for name, metric in metrics.items()}
     rows = choose(predictions, select)
-    unit, codes = _units(rows)
-    counts = _counts_by(codes, rows["y_true"], rows["y_pred"], len(classes))
+    unit, codes = units_of(rows)
+    counts = counts_by(codes, rows["y_true"], rows["y_pred"], len(classes))
     units, patterns = len(counts), counts.reshape(len(counts), -1)
     shares = np.full(units, 1 / units)
     if unit == "clips":  # equal clips share one draw: thousands of clips, dozens of patterns
@@ -160,7 +160,9 @@ def binomial_interval(correct: int, n: int, level: float = 0.95) -> tuple[float,
 def mcnemar(y_true: ArrayLike, first: ArrayLike, second: ArrayLike) -> McNemar:
     """Return the exact McNemar test of two predictions of the same clips.
 
-    Under the null hypothesis each disagreement is a fair coin; without one, p is 1.
+    Under the null hypothesis each disagreement is a fair coin; without one, p is 1. That assumes
+    independent clips: where clips of one person go together it rejects too often, and
+    `clustered.sign_flip` over persons does not.
     """
     right, other = (np.asarray(y_true) == np.asarray(y) for y in (first, second))
     only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
@@ -275,7 +277,10 @@ def _metric(metric: str | Metric) -> Metric:
     return METRICS[metric]
 
 
-def _units(rows: pd.DataFrame) -> tuple[str, np.ndarray]:
+def units_of(rows: pd.DataFrame) -> tuple[str, np.ndarray]:
+    """Return what counts as independent and its code per row: "subjects" where every clip has one
+    and there are two at least, "clips" otherwise. ValueError where clip_id has gaps, too.
+    """
     for unit, column in (("subjects", "subject"), ("clips", "clip_id")):
         if column not in rows or rows[column].isna().any():
             continue
@@ -285,8 +290,8 @@ def _units(rows: pd.DataFrame) -> tuple[str, np.ndarray]:
     raise ValueError("predictions need a column clip_id without gaps")
 
 
-def _counts_by(codes: np.ndarray, y_true: ArrayLike, y_pred: ArrayLike, k: int) -> np.ndarray:
-    """Confusion counts per unit, (U, K, K)."""
+def counts_by(codes: np.ndarray, y_true: ArrayLike, y_pred: ArrayLike, k: int) -> np.ndarray:
+    """Return confusion counts per unit, (U, K, K), of codes 0..U-1 and class indices."""
     counts = np.zeros((codes.max() + 1, k, k))
     np.add.at(counts, (codes, np.asarray(y_true), np.asarray(y_pred)), 1)
     return counts
