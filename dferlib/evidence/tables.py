@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,10 +16,7 @@ from pandas.io.formats.style import Styler
 
 from dferlib.evidence.runs import IDENTITY, Run, load_runs, results_folder
 from dferlib.evidence.scoring import RECALL, metric_name, score_metrics
-from dferlib.protocols import OWN_CLIPS, Protocol, Reported
-
-if TYPE_CHECKING:
-    pass
+from dferlib.protocols import OWN_CLIPS, Paper, Reported
 
 Evidence = Mapping[str, pd.DataFrame]
 
@@ -39,7 +35,7 @@ def tidy(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def load_evidence(
-    paper: Protocol, source: str, preset: str, results_dir: str | Path = ""
+    paper: Paper, source: str, preset: str, results_dir: str | Path = ""
 ) -> dict[str, pd.DataFrame]:
     """Predictions of every dataset of the paper that has finished runs at this source and preset.
 
@@ -57,7 +53,7 @@ def load_evidence(
     return evidence
 
 
-def command(paper: Protocol, dataset: str, variant: str = "") -> str:
+def command(paper: Paper, dataset: str, variant: str = "") -> str:
     """The command that runs the paper's notebook on a dataset, or one more row of it."""
     text = f"papermill notebooks/{paper.slug}.ipynb out.ipynb -p dataset {dataset}"
     text += " -p data_root FOLDER" if dataset == OWN_CLIPS else ""
@@ -65,7 +61,7 @@ def command(paper: Protocol, dataset: str, variant: str = "") -> str:
 
 
 def published_beside_ours(
-    paper: Protocol,
+    paper: Paper,
     table: int,
     evidence: Evidence,
     *,
@@ -94,7 +90,7 @@ def published_beside_ours(
 
 
 def cells_beside_ours(
-    paper: Protocol,
+    paper: Paper,
     cells: Iterable[tuple[Reported, str | None]],
     evidence: Evidence,
     *,
@@ -127,7 +123,7 @@ def cells_beside_ours(
 
 
 def _own(
-    paper: Protocol, variant: str, name: str, cell: Reported, scored: pd.DataFrame | None
+    paper: Paper, variant: str, name: str, cell: Reported, scored: pd.DataFrame | None
 ) -> dict:
     """What a row that can be run has to show, or how to run it."""
     if scored is None:
@@ -185,7 +181,7 @@ def show_wide(table: pd.DataFrame, source: str, *, intervals: bool = False) -> S
     return style.format("{}", subset=[("", "n")], na_rep="")
 
 
-def describe_datasets(paper: Protocol, manifests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def describe_datasets(paper: Paper, manifests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Table 1: subjects and sequences as published and as counted in the manifests at hand."""
     rows = []
     for dataset in dict.fromkeys((*paper.datasets, *manifests)):
@@ -228,7 +224,7 @@ def read_table(table: pd.DataFrame) -> str:
 
 
 def own_cells(
-    paper: Protocol, table: int, evidence: Mapping[str, pd.DataFrame], dataset: str | None = None
+    paper: Paper, table: int, evidence: Mapping[str, pd.DataFrame], dataset: str | None = None
 ) -> list[Reported]:
     """Cells without a value for the datasets in the evidence that the paper does not have.
 
@@ -247,13 +243,13 @@ def own_cells(
     ]
 
 
-def classes_of(paper: Protocol, dataset: str, predictions: pd.DataFrame) -> tuple[str, ...]:
+def classes_of(paper: Paper, dataset: str, predictions: pd.DataFrame) -> tuple[str, ...]:
     """Class names of a dataset of the paper; of one's own clips, their numbers as text."""
     count = sum(name.startswith("p_") for name in predictions)
     return paper.classes.get(dataset) or tuple(map(str, range(count)))
 
 
-def published_confusion(paper: Protocol, dataset: str, classes: tuple[str, ...]) -> np.ndarray:
+def published_confusion(paper: Paper, dataset: str, classes: tuple[str, ...]) -> np.ndarray:
     """The published confusion matrix of a dataset; all NaN for one that the paper does not have."""
     if dataset in paper.datasets:
         return paper.reported_confusion(dataset)[1]
