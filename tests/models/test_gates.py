@@ -29,7 +29,10 @@ SOFTMAXES = (torch.softmax, Tensor.softmax)
 
 NAMES = tuple(path.stem for path in sorted(Path(models.__file__).parent.glob("[!_]*.py")))
 SMALL = {"width": 0.0625, "num_clips": 2, "states": (128, 128)}  # as far as a model has them
-RATIOS = {"hacn": {"hidden": 16}}  # as many inputs to a state of the GRU as at full width
+LARGER = {  # where so small a model is another one
+    "hacn": {"hidden": 16},  # as many inputs to a state of the GRU as at full width
+    "ceflnet": {"width": 0.25},  # a classifier that is not dead behind its eight ReLUs
+}
 OTHER_ROWS = {  # beside the defaults of every model: what has other gates
     "stcam": ({"attention": "nl-embedded"}, {"attention": "nl-gaussian"}),
     "hacn": ({"mode": "map"}, {"mode": "literal"}, {"attention": "none"}),
@@ -113,7 +116,7 @@ def first_step(name: str, options: dict, seed: int) -> tuple[float | None, dict[
     build = import_module(f"{models.__name__}.{name}").build
     known = inspect.signature(build).parameters
     small = {key: value for key, value in SMALL.items() if key in known}
-    model = build(5, **small, **RATIOS.get(name, {}), **options)
+    model = build(5, **{**small, **LARGER.get(name, {}), **options})
     clips = F.interpolate(torch.randn(2, 3, 4, 4, 4), (4, SIDE, SIDE), mode="trilinear")
     with Gates(model) as gates:
         F.cross_entropy(model(clips), torch.arange(2)).backward()
