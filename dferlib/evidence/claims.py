@@ -6,7 +6,8 @@ python -m dferlib.evidence.claims          writes results/evidence/claims.csv
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -14,7 +15,7 @@ from dferlib.evidence.audit import find_count
 from dferlib.evidence.power import ALPHA, allowed_by, clips_needed
 from dferlib.evidence.scoring import metric_name
 from dferlib.files import project_root, write_csv
-from dferlib.protocols import Protocol, Reported, list_protocols, load_protocol
+from dferlib.protocols import Reported, list_protocols, load_protocol
 from dferlib.protocols.reported import ceflnet, ecnn_fsa, hacn, stcam, stt
 
 # clips that the printed accuracies are shares of, as each paper counts them
@@ -34,7 +35,17 @@ COLUMNS += ["difference", "n", "own_right", "other_right", "fits", "p_low", "p_h
 COLUMNS += ["significant", "clips_low", "clips_high"]
 
 
-def published_claims(papers: Iterable[Protocol] | None = None) -> pd.DataFrame:
+class Published(Protocol):
+    """What a paper is here: its own model is the variant of its slug."""
+
+    slug: str
+    variants: Mapping[str, Any]
+
+    def reported(self, table: int | None = None, dataset: str | None = None) -> list[Reported]:
+        """Return the published cells."""
+
+
+def published_claims(papers: Iterable[Published] | None = None) -> pd.DataFrame:
     """Return the paper's own model against every other row of each table, in per cent.
 
     One row per pair: the counts nearest to the printed accuracies of n clips (`fits`: both print as
@@ -70,7 +81,7 @@ def compare_printed(first: float, second: float, n: int) -> dict[str, float | in
     return row | {"clips_low": needed[0], "clips_high": needed[1]}
 
 
-def _pairs(paper: Protocol) -> Iterator[dict]:
+def _pairs(paper: Published) -> Iterator[dict]:
     own_rows = paper.variants[paper.slug].rows
     tables: dict[tuple[int, str], list[Reported]] = {}
     for cell in paper.reported():
