@@ -25,8 +25,11 @@ from dferlib.evidence.audit.printed import is_cited
 
 WIDE, NEAR = (0.5, 1.05), (0.885, 1.02)  # of a claimed n, where another n is looked for
 RARE = 0.05  # chance of a search, below which the n that it found stands out
+SHOWN = 6  # other n that are named
 ANY = 0.5  # chance of fit, above which a fit says nothing
 ACCURACY = ("accuracy", "WAR")
+SIZES = ("clips", "sequences")
+TOTALS = (*SIZES, "recordings")  # the last of more than one list, or light
 _count, _chance = cache(find_count), cache(chance_of_fit)
 
 
@@ -51,6 +54,8 @@ def check_shares_of_clips(table: pd.DataFrame) -> Iterator[Finding]:
             continue
         own = part[~part["row"].map(is_cited)]
         shared = best_total(list(own["share"]), totals, int(part["decimals"].max()))
+        if shared and 2 * shared.fitting < shared.values:
+            shared = None  # its tables may have an n each
         if shared:
             yield _which_n((paper, "all", dataset, "own rows"), shared)
         for number, rows in part.groupby("table", sort=False):
@@ -58,10 +63,12 @@ def check_shares_of_clips(table: pd.DataFrame) -> Iterator[Finding]:
         yield from _check_rounding(paper, dataset, own, totals)
 
 
-def claimed_totals(table: pd.DataFrame, paper: str, dataset: str) -> tuple[int, ...]:
-    """Return the numbers of clips that a paper claims for a dataset."""
+def claimed_totals(
+    table: pd.DataFrame, paper: str, dataset: str, names: tuple[str, ...] = TOTALS
+) -> tuple[int, ...]:
+    """Return the numbers of clips that a paper claims for a dataset, under these metrics."""
     there = (table["paper"] == paper) & (table["dataset"] == dataset) & (table["unit"] == "count")
-    named = table["metric"].isin(["clips", "sequences"])
+    named = table["metric"].isin(names)
     return tuple(int(n) for n in dict.fromkeys(table.loc[there & named, "number"].dropna()))
 
 
@@ -138,12 +145,13 @@ def _explain(value: float, totals, decimals: int) -> str:
         if rounds_up(value, n, decimals):
             k = int(Fraction(str(value)) * n / 100)
             return f"{100 * k / n:.4f} ({k} of {n}) rounded up: neither rounded nor cut off"
-    low, high = int(NEAR[0] * min(totals)), int(NEAR[1] * max(totals))
-    near = [n for n in range(low, high + 1) if _count(value, n, decimals)]
+    ends = [(int(NEAR[0] * n), int(NEAR[1] * n)) for n in totals]
+    near = {n for low, high in ends for n in range(low, high + 1) if _count(value, n, decimals)}
     claimed = " or ".join(map(str, totals))
     if not near:
-        return f"no count of {claimed}, nor of any n from {low} to {high}"
-    return f"no count of {claimed}; near them, of {', '.join(map(str, near))}"
+        return f"no count of {claimed}, nor of any n {' or '.join(f'{a} to {b}' for a, b in ends)}"
+    nearest = sorted(near, key=lambda n: min(abs(n - total) for total in totals))[:SHOWN]
+    return f"no count of {claimed}; near them, of {', '.join(map(str, sorted(nearest)))}"
 
 
 def rounds_up(value: float, n: int, decimals: int) -> bool:
@@ -177,7 +185,7 @@ def _folds_that_fit(row, totals, decimals: int) -> str:
     """Say of which equal folds near a claimed n the value is the mean, where any are."""
     if not row.folds:
         return ""
-    low, high = int(NEAR[0] * min(totals)), max(totals)
+    low, high = int(NEAR[0] * min(totals)), min(totals)
     sizes = [
         n // row.folds
         for n in range(low, high + 1)

@@ -64,7 +64,9 @@ _COUNTS = (  # (paper, dataset, metric, value)
     ("ceflnet", "dfew", "clips", 12_059),
     ("hacn", "ckplus", "clips", 327),
     ("hacn", "oulu", "clips", 480),
+    ("hacn", "oulu", "recordings", 1440),  # in all three lights
     ("hacn", "afew", "clips", 383),
+    ("hacn", "afew", "recordings", 1156),  # training and validation list together
     ("hacn", "ckplus", "frames mean", 5),  # k = mean(N) = 5
     ("hacn", "ckplus", "frames least", 10),  # CK+ sequences of 10 to 60 frames
     ("hacn", "ckplus", "frames most", 60),
