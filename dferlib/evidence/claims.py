@@ -133,7 +133,7 @@ def compare_rows(
 
     Empty where the variant or all others were not run. Names the values in per cent, and for WAR
     the p-value of the paired test, corrected by Holm over these pairs. A result against the claim
-    begins with "Against the claim".
+    begins with "Against the claim", one within the noise (p above .05) says so.
     """
     there = set(predictions["variant"])
     others = [name for name in others if name in there]
@@ -148,7 +148,11 @@ def compare_rows(
     listed = ", ".join(
         f"{name} {scores[name, metric]:.2f} (p = {tests.loc[name, p]:.2g})" for name in others
     )
-    head = f"Against the claim: not above {', '.join(lost)}" if lost else "As claimed"
     unsure = [name for name in others if tests.loc[name, p] > 0.05]
-    tail = f" Not told apart from {', '.join(unsure)} on these clips." if unsure else ""
-    return f"{head}. {metric} of {row} is {own:.2f}, beside {listed}.{tail}"
+    if lost:
+        head = f"Against the claim: not above {', '.join(lost)}"
+    elif unsure:
+        head = f"In the direction of the claim, not told apart from {', '.join(unsure)}"
+    else:
+        head = "As claimed"
+    return f"{head}. {metric} of {row} is {own:.2f}, beside {listed}."

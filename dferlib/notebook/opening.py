@@ -151,6 +151,11 @@ class Opened:
         """Run trainings and return their predictions, under the names of their rows."""
         return tables.tidy(self.run(tasks))
 
+    @staticmethod
+    def with_settings(task: Task, label: str, **changes: Any) -> Task:
+        """The same training with other settings, under a row of its own that says so."""
+        return runner.with_settings(task, label, **changes)
+
     def trained(self, task: Task) -> nn.Module:
         """The model of a training after its last epoch, in evaluation mode, on the CPU."""
         where = {"preset": self.settings.preset, "device": self.settings.device}
@@ -171,7 +176,7 @@ class Opened:
         """The loader of pictures: of `variant`, with the settings that pictures are given."""
         task = self.first_task()
         if self._pictures:
-            task = runner.with_settings(task, "pictures", **self._pictures)
+            task = self.with_settings(task, "pictures", **self._pictures)
         return self.loader_of(task)
 
     @cached_property
