@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dferlib.evidence import metrics, stats
+from dferlib.names import SELECTION_RULES
 
 _NAMES = {"accuracy": "WAR", "WAR": "WAR", "UAR": "UAR", "F1": "F1"}
 _METRICS = {"WAR": stats.war_of, "UAR": stats.uar_of, "F1": stats.f1_of}
@@ -121,9 +122,7 @@ def selection_gaps(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.Da
     """WAR of each variant under each selection rule, and what peeking at the test fold adds to the
     last epoch.
     """
-    rules = [
-        rule for rule in ("last", "best_val", "best_test") if rule in set(predictions["select"])
-    ]
+    rules = [rule for rule in SELECTION_RULES if rule in set(predictions["select"])]
     table = pd.DataFrame(
         {rule: score_variants(predictions, classes, rule)["war"] for rule in rules}
     )

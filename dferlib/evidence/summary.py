@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from dferlib.evidence.tables import Evidence, published_beside_ours
 from dferlib.files import project_root, write_atomic, write_csv
-from dferlib.protocols import Protocol
+from dferlib.protocols import Paper
 
 SUMMARY_KEY = ["paper", "dataset", "source", "preset"]
 SUMMARY_COLUMNS = ["paper", "table", "dataset", "row", "metric", "published", "ours", "ci_low"]
@@ -22,7 +22,7 @@ SUMMARY_COLUMNS += ["ci_high", "n", "select", "source", "preset", "status"]
 
 def update_summary(
     path: Path,
-    paper: Protocol,
+    paper: Paper,
     evidence: Evidence,
     tables: Iterable[int],
     *,

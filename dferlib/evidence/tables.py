@@ -16,7 +16,7 @@ from pandas.io.formats.style import Styler
 
 from dferlib.evidence.runs import IDENTITY, Run, load_runs, results_folder
 from dferlib.evidence.scoring import RECALL, metric_name, score_metrics
-from dferlib.protocols import OWN_CLIPS, Protocol, Reported
+from dferlib.protocols import OWN_CLIPS, Paper, Reported
 
 Evidence = Mapping[str, pd.DataFrame]
 
@@ -35,7 +35,7 @@ def tidy(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def load_evidence(
-    paper: Protocol,
+    paper: Paper,
     source: str,
     preset: str,
     results_dir: str | Path = "",
@@ -67,14 +67,14 @@ def load_evidence(
     return evidence
 
 
-def _init_of(paper: Protocol, preset: str, dataset: str, variant: str, init: str) -> str | None:
+def _init_of(paper: Paper, preset: str, dataset: str, variant: str, init: str) -> str | None:
     """What a row starts from when a notebook asks for `init`; None for a row with its own start."""
     if variant not in paper.variants:
         return None
     return paper.resolve(preset, dataset, variant).init if init == "paper" else init
 
 
-def command(paper: Protocol, dataset: str, variant: str = "", options: str = "") -> str:
+def command(paper: Paper, dataset: str, variant: str = "", options: str = "") -> str:
     """The command that runs the paper's notebook on a dataset, or one more row of it.
 
     `options` are the further ones of the run beside which the row is to stand, such as
@@ -87,7 +87,7 @@ def command(paper: Protocol, dataset: str, variant: str = "", options: str = "")
 
 
 def published_beside_ours(
-    paper: Protocol,
+    paper: Paper,
     table: int,
     evidence: Evidence,
     *,
@@ -118,7 +118,7 @@ def published_beside_ours(
 
 
 def cells_beside_ours(
-    paper: Protocol,
+    paper: Paper,
     cells: Iterable[tuple[Reported, str | None]],
     evidence: Evidence,
     *,
@@ -152,7 +152,7 @@ def cells_beside_ours(
 
 
 def _own(
-    paper: Protocol,
+    paper: Paper,
     variant: str,
     name: str,
     cell: Reported,
@@ -216,7 +216,7 @@ def show_wide(table: pd.DataFrame, source: str, *, intervals: bool = False) -> S
 
 
 def describe_datasets(
-    paper: Protocol, manifests: Mapping[str, pd.DataFrame], options: str = ""
+    paper: Paper, manifests: Mapping[str, pd.DataFrame], options: str = ""
 ) -> pd.DataFrame:
     """Table 1: subjects and sequences as published and as counted in the manifests at hand.
 
@@ -263,7 +263,7 @@ def read_table(table: pd.DataFrame) -> str:
 
 
 def own_cells(
-    paper: Protocol, table: int, evidence: Mapping[str, pd.DataFrame], dataset: str | None = None
+    paper: Paper, table: int, evidence: Mapping[str, pd.DataFrame], dataset: str | None = None
 ) -> list[Reported]:
     """Cells without a value for the datasets in the evidence that the paper does not have.
 
@@ -282,13 +282,13 @@ def own_cells(
     ]
 
 
-def classes_of(paper: Protocol, dataset: str, predictions: pd.DataFrame) -> tuple[str, ...]:
+def classes_of(paper: Paper, dataset: str, predictions: pd.DataFrame) -> tuple[str, ...]:
     """Class names of a dataset of the paper; of one's own clips, their numbers as text."""
     count = sum(name.startswith("p_") for name in predictions)
     return paper.classes.get(dataset) or tuple(map(str, range(count)))
 
 
-def published_confusion(paper: Protocol, dataset: str, classes: tuple[str, ...]) -> np.ndarray:
+def published_confusion(paper: Paper, dataset: str, classes: tuple[str, ...]) -> np.ndarray:
     """The published confusion matrix of a dataset; all NaN for one that the paper does not have."""
     if dataset in paper.datasets:
         return paper.reported_confusion(dataset)[1]

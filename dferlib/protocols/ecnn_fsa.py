@@ -1,4 +1,4 @@
-"""ECNN-FSA (Chen, Tong, Zhang, Xu 2023): protocol, rows of its tables, presets, published numbers.
+"""ECNN-FSA (Chen, Tong, Zhang, Xu 2023): protocol, rows of its tables, and presets.
 
 The paper leaves much open and contradicts itself; `assumed` says how every point is resolved.
 Numbers that cannot be are kept as printed: the accuracy of 49.78 % on AFEW stays the published one,
@@ -7,30 +7,15 @@ while its own confusion matrix, which has 160 of 374 clips right, is what a run 
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-import numpy as np
+from dferlib.names import OWN_CLIPS
+from dferlib.protocols.paper import Count, Paper, Preset
+from dferlib.protocols.recipe import Recipe, recipe_dataclass
+from dferlib.protocols.variants.ecnn_fsa import FSA_FIELDS, NETWORK_FIELDS, VARIANTS, Network
 
-from dferlib.names import OWN_CLIPS, unknown_name
-from dferlib.protocols.paper import Criterion, Preset, Protocol, Reported, protocol_dataclass
-from dferlib.protocols.reported.ecnn_fsa import CLASSES, reported, reported_confusion
-from dferlib.protocols.variants.ecnn_fsa import (
-    FSA_FIELDS,
-    NETWORK_FIELDS,
-    NUMBERS_OF_FRAMES,
-    VARIANTS,
-    Network,
-)
-
-__all__ = [
-    "NUMBERS_OF_FRAMES",
-    "PAPER",
-    "VARIANTS",
-    "EcnnFsaProtocol",
-    "reported",
-    "reported_confusion",
-]
+_SEVEN = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+NUMBERS_OF_FRAMES = {"n3": 3, "ecnn_fsa": 5, "n6": 6, "n9": 9}  # §2.4
 
 _NO_FACES = "weights of VGG-Face fine-tuned on SFEW and FER2013 are not public"
 _IMAGENET = (
@@ -157,59 +142,11 @@ _ASSUMED = {
 }
 
 
-@protocol_dataclass
-class EcnnFsaProtocol(Protocol):
+@recipe_dataclass
+class EcnnFsaRecipe(Recipe):
     """What §1 and §2 of the paper state for CK+; `own_settings` has what differs on AFEW."""
 
     slug: ClassVar[str] = "ecnn_fsa"
-    title: ClassVar[str] = "Video expression recognition based on frame-level attention mechanism"
-    citation: ClassVar[str] = (
-        "R. Chen, Y. Tong, Y. Zhang, B. Xu, High Technology Letters, 2023, 29(2): 130-139"
-    )
-    doi: ClassVar[str] = "10.3772/j.issn.1006-6748.2023.02.003"
-    classes: ClassVar = CLASSES
-    variants: ClassVar = VARIANTS
-    presets: ClassVar = MappingProxyType({"smoke": _SMOKE, "quick": _QUICK, "paper": _PAPER})
-    assumed: ClassVar = MappingProxyType(_ASSUMED)
-    own_settings: ClassVar = MappingProxyType(
-        {"afew": {"num_folds": 1, "folds": (1,), "epochs": 180, "milestones": (60, 120)}}  # §2.1
-    )
-    always_differs: ClassVar = (
-        (
-            "pre-training",
-            "VGG-Face weights, fine-tuned on parts of SFEW and FER2013; on AFEW also 'expanded "
-            "training samples'",
-            "ImageNet's VGG-16, or in the quick preset procedural faces of other people, see "
-            "dferlib/pretrain.py",
-            "neither the weights nor the expansion are public",
-        ),
-        (
-            "attention and LSTM at the start of fine-tuning",
-            "not said",
-            "untrained",
-            "only convolutions are carried over (of ImageNet's weights only VGG-16's own), so in a "
-            "short training every row but score fusion starts with a handicap",
-        ),
-        (
-            "face crops",
-            "dlib's box and 25 % more (§2.1)",
-            "on real data the owner's landmarks, or MTCNN's box and eyes, and 25 % more",
-            "dlib's landmark weights are not part of this project; procedural faces are rendered "
-            "with 10 % around them",
-        ),
-        (
-            "training part",
-            "four of five folds; on AFEW the whole training list",
-            "three of five folds; on AFEW nine tenths of the training list",
-            "the rest validates, so that a rule exists that never looks at test subjects",
-        ),
-        (
-            "frames of the CNN-LSTM on CK+",
-            "the last three frames and the first (§2.3)",
-            "those of ECNN-FSA",
-            "the rows are compared on the same frames",
-        ),
-    )
     model_fields: ClassVar = FSA_FIELDS
     sampler_fields: ClassVar = ("test_frames",)
 
@@ -264,38 +201,59 @@ class EcnnFsaProtocol(Protocol):
         """Return the options that the network of this row takes."""
         return {name: getattr(self, name) for name in NETWORK_FIELDS[self.network]}
 
-    def reported(self, table: int | None = None, dataset: str | None = None) -> list[Reported]:
-        """Return the published cells; see `ecnn_fsa_reported.reported`."""
-        return reported(table, dataset)
 
-    def reported_confusion(self, dataset: str) -> tuple[tuple[str, ...], np.ndarray]:
-        """Return class names and published confusion matrix; see `ecnn_fsa_reported`."""
-        return reported_confusion(dataset)
-
-    def criterion(self) -> Criterion:
-        """Return when the paper's own model counts as reproduced; fixed before any run.
-
-        The pooled accuracy on the real dataset has to lie in the exact binomial 95 % interval
-        (Clopper-Pearson) of a count of clips. On CK+ it is the one of 415 (309 sequences without
-        contempt, and a neutral clip of each of 106 subjects) nearest to 97.95 %, which is no k of
-        415. On AFEW it is the 160 of 374 of Table 10: 49.78 % contradicts it and is no k of any
-        number of clips near. Raises ValueError for another variant.
-        """
-        from scipy.stats import binomtest
-
-        if self.variant not in ("", self.slug):
-            raise ValueError(unknown_name("criterion of variant", self.variant, [self.slug]))
-        on_ck = self.dataset != "afew"
-        correct, n = (round(0.9795 * 415), 415) if on_ck else (160, 374)
-        interval = binomtest(correct, n).proportion_ci(0.95, method="exact")
-        source = "nearest to the published 97.95 %" if on_ck else "of Table 10, not of 49.78 %"
-        text = (
-            f"pooled accuracy on the real {self.dataset or 'ckplus'} within {interval.low:.4f} to "
-            f"{interval.high:.4f}, the 95 % interval of {correct} of {n}, {source}"
-        )
-        published = 0.9795 if on_ck else correct / n
-        whole = () if on_ck else (381, 383)  # with a face found; in the list
-        return Criterion("war", published, correct, n, interval.low, interval.high, text, whole)
-
-
-PAPER = EcnnFsaProtocol()
+PAPER = Paper(
+    title="Video expression recognition based on frame-level attention mechanism",
+    citation="R. Chen, Y. Tong, Y. Zhang, B. Xu, High Technology Letters, 2023, 29(2): 130-139",
+    doi="10.3772/j.issn.1006-6748.2023.02.003",
+    stated=EcnnFsaRecipe(),
+    classes={"ckplus": _SEVEN, "afew": _SEVEN},
+    variants=VARIANTS,
+    presets={"smoke": _SMOKE, "quick": _QUICK, "paper": _PAPER},
+    assumed=_ASSUMED,
+    counts={
+        # 309 sequences without contempt, and a neutral clip of each of 106 subjects
+        ("ckplus", "ecnn_fsa"): Count(415),
+        # whole: with a face found; in the list
+        ("afew", "ecnn_fsa"): Count(374, whole=(381, 383), correct=160, source="Table 10"),
+    },
+    own_settings={  # §2.1
+        "afew": {"num_folds": 1, "folds": (1,), "epochs": 180, "milestones": (60, 120)}
+    },
+    always_differs=(
+        (
+            "pre-training",
+            "VGG-Face weights, fine-tuned on parts of SFEW and FER2013; on AFEW also 'expanded "
+            "training samples'",
+            "ImageNet's VGG-16, or in the quick preset procedural faces of other people, see "
+            "dferlib/training/pretrain.py",
+            "neither the weights nor the expansion are public",
+        ),
+        (
+            "attention and LSTM at the start of fine-tuning",
+            "not said",
+            "untrained",
+            "only convolutions are carried over (of ImageNet's weights only VGG-16's own), so in a "
+            "short training every row but score fusion starts with a handicap",
+        ),
+        (
+            "face crops",
+            "dlib's box and 25 % more (§2.1)",
+            "on real data the owner's landmarks, or MTCNN's box and eyes, and 25 % more",
+            "dlib's landmark weights are not part of this project; procedural faces are rendered "
+            "with 10 % around them",
+        ),
+        (
+            "training part",
+            "four of five folds; on AFEW the whole training list",
+            "three of five folds; on AFEW nine tenths of the training list",
+            "the rest validates, so that a rule exists that never looks at test subjects",
+        ),
+        (
+            "frames of the CNN-LSTM on CK+",
+            "the last three frames and the first (§2.3)",
+            "those of ECNN-FSA",
+            "the rows are compared on the same frames",
+        ),
+    ),
+)

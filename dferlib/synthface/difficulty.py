@@ -10,11 +10,12 @@ difficulty tuned until a ranking comes out proves nothing.
 """
 
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
+
+from dferlib.names import unknown_name
 
 Strength = Annotated[float, Field(ge=0, le=2)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -143,8 +144,4 @@ def find_difficulty(difficulty: "Difficulty | str") -> Difficulty:
         return difficulty
     if difficulty in PRESETS:
         return PRESETS[difficulty]
-    near = get_close_matches(str(difficulty), PRESETS, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(
-        f"unknown difficulty {difficulty!r}{hint} Give a Difficulty or one of {', '.join(PRESETS)}"
-    )
+    raise ValueError(f"{unknown_name('difficulty', difficulty, PRESETS)}; or give a Difficulty")

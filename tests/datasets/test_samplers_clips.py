@@ -20,8 +20,8 @@ from dferlib.datasets.samplers import (
     span_starts,
     windowed_clips,
 )
-from dferlib.protocols import load_protocol, protocol_dataclass
-from dferlib.protocols.stcam import StcamProtocol
+from dferlib.protocols import load_protocol, recipe_dataclass
+from dferlib.protocols.stcam import StcamRecipe
 from dferlib.training import runner
 from dferlib.training.predict import extract_features, predict
 
@@ -306,8 +306,8 @@ def test_the_loader_names_what_the_sampler_does_not_take():
 
 
 def test_a_protocol_names_its_sampler_and_the_options():
-    @protocol_dataclass
-    class Windowed(StcamProtocol):
+    @recipe_dataclass
+    class Windowed(StcamRecipe):
         sampler_fields: ClassVar = ("num_clips",)
         sampler: str = "windowed_clips"
         num_clips: int = 7
@@ -317,4 +317,4 @@ def test_a_protocol_names_its_sampler_and_the_options():
     loader = runner.make_loader(task, make_store(subjects=1, length=105), "cpu")
     # five clips start every 15 frames, two frames each
     assert loader.draw().frames[0].tolist() == [15, 22, 30, 37, 45, 52, 60, 67, 75, 82]
-    assert load_protocol("stcam").sampler_options() == {}
+    assert load_protocol("stcam").stated.sampler_options() == {}

@@ -194,7 +194,7 @@ def test_widget_redraws_for_each_choice():
 
 def settings_of(**changes) -> Settings:
     values = {"slug": "stcam", "dataset": "oulu", "source": "real", "preset": "paper"}
-    values |= {"data_root": None, "variants": tuple(PAPER.variants), "folds": PAPER.folds}
+    values |= {"data_root": None, "variants": tuple(PAPER.variants), "folds": PAPER.stated.folds}
     return Settings(**values | {"seeds": (0,), "device": "cpu", "results_dir": ""} | changes)
 
 
@@ -212,15 +212,15 @@ def test_nothing_but_the_full_protocol_on_real_data_is_judged():
     runs = [make_run("stcam", 0.91, fold) for fold in range(1, 11)]
     clips = tables.tidy(runs)
 
-    def verdict(source="real", rows=clips, **changes):
+    def judged(source="real", rows=clips, **changes):
         return verdict.judge(PAPER, rows, settings_of(**changes), source, "last")["verdict"][0]
 
-    assert verdict() in ("reproduced", "not reproduced")
-    assert "synthetic" in verdict("synthetic")
-    assert "preset is quick" in verdict(preset="quick")
-    assert "not all folds" in verdict(folds=(1, 2))
-    assert "several seeds" in verdict(seeds=(0, 1))
-    assert "clips, not 480" in verdict(rows=clips[clips["fold"] == 1])
+    assert judged() in ("reproduced", "not reproduced")
+    assert "synthetic" in judged("synthetic")
+    assert "preset is quick" in judged(preset="quick")
+    assert "not all folds" in judged(folds=(1, 2))
+    assert "several seeds" in judged(seeds=(0, 1))
+    assert "clips, not 480" in judged(rows=clips[clips["fold"] == 1])
 
 
 def test_only_a_whole_preset_may_replace_results():
@@ -341,15 +341,16 @@ def test_metrics_of_the_summary_are_named(dfew_predictions, tmp_path):
 def test_only_the_rows_of_the_preset_make_a_whole(monkeypatch):
     some = ("stcam", "baseline")
     quick = dataclasses.replace(PAPER.presets["quick"], variants={"oulu": (some, "time")})
-    monkeypatch.setattr(type(PAPER), "presets", {**PAPER.presets, "quick": quick})
-    plan = PAPER.resolve("quick", "oulu", "stcam")
+    paper = dataclasses.replace(PAPER, presets={**PAPER.presets, "quick": quick})
+    monkeypatch.setattr("dferlib.protocols.stcam.PAPER", paper)
+    plan = paper.resolve("quick", "oulu", "stcam")
     folds = {"preset": "quick", "folds": plan.folds}
     assert not verdict.part_of(settings_of(variants=some, **folds), plan)
     assert "rows added: 3dcam" in verdict.part_of(settings_of(**folds), plan)[0]
-    listed = verdict.deviations(PAPER, "quick", "oulu", "stcam").set_index("setting")
+    listed = verdict.deviations(paper, "quick", "oulu", "stcam").set_index("setting")
     assert listed.loc["rows not run", "why"] == "time"
     assert "stam" in listed.loc["rows not run", "here"]
-    assert "rows not run" not in set(verdict.deviations(PAPER, "quick", "mmi", "stcam")["setting"])
+    assert "rows not run" not in set(verdict.deviations(paper, "quick", "mmi", "stcam")["setting"])
 
 
 def test_any_row_can_be_judged():

@@ -19,7 +19,6 @@ Nobody of the pre-training set is in any stand-in, and no two stand-ins share a 
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from statistics import NormalDist
 
@@ -35,6 +34,7 @@ from dferlib.datasets.manifest import (
     manifest_digest,
 )
 from dferlib.datasets.standins import rosters
+from dferlib.names import unknown_name
 from dferlib.synthface import EXPRESSIONS, FACE_VERSION, Identity, sample_identities
 from dferlib.synthface.conditions import under_condition
 from dferlib.synthface.courses import onset_and_apex
@@ -270,9 +270,7 @@ def plan_standin(
     DatasetError for an unknown name or a fraction that makes no sense.
     """
     if name not in STANDINS:
-        near = get_close_matches(str(name), STANDINS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise DatasetError(f"no stand-in {name!r}{hint} There are {', '.join(STANDINS)}")
+        raise DatasetError(unknown_name("stand-in", name, STANDINS))
     if isinstance(fraction, bool) or not 0 < fraction <= 1:
         raise DatasetError(f"fraction is {fraction!r}, allowed are numbers above 0 and up to 1")
     spec = STANDINS[name]
