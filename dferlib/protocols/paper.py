@@ -60,6 +60,13 @@ class Criterion(NamedTuple):
         return self.low <= value <= self.high
 
 
+class Extent(NamedTuple):
+    """The data at hand: number of clips, and of folds where own clips fill fewer (0: the paper's)."""
+
+    clips: int = 0
+    folds: int = 0
+
+
 @dataclasses.dataclass(frozen=True)
 class Variant:
     """A row of the ablation tables: its name here, its label in each table, and what it changes."""
@@ -153,6 +160,11 @@ class Protocol:
     num_folds: int
     folds: tuple[int, ...]
     select: Literal["last", "best_val", "best_test"]
+    schedule: Literal["steps", "one_cycle"] = "steps"
+    warmup: float = 0.3
+    decayed: Literal["all", "weights"] = "all"
+    holdout: bool = True
+    normalise: str = "imagenet"
     fraction: float = 1.0
     precision: Literal["float32", "bf16", "auto"] = "float32"  # auto: what the device has units for
 
@@ -219,7 +231,12 @@ class Protocol:
         except ValidationError as error:
             raise ValueError(self._explain(error, changes)) from None
 
-    def resolve(self, preset: str, dataset: str, variant: str) -> Self:
+    @property
+    def stated(self) -> Self:
+        """The settings as the paper states them."""
+        return self
+
+    def resolve(self, preset: str, dataset: str, variant: str, extent: Extent = Extent()) -> Self:
         """Return the protocol of one training: this paper's, made smaller by a preset.
 
         Presets and variants are `self.presets` and `self.variants`, the dataset is one of the paper
@@ -235,7 +252,11 @@ class Protocol:
         changes = dict(self.own_settings.get(dataset, {}))
         changes |= {name: value for name, (value, _) in self.presets[preset].of(dataset).items()}
         changes |= self.variants[variant].changes
-        changes |= {"passes": self.presets[preset].passes(self.clips)}
+        clips = extent.clips or self.clips
+        changes |= {"passes": self.presets[preset].passes(clips), "clips": clips}
+        if extent.folds:
+            every = tuple(range(1, extent.folds + 1))
+            changes = {"folds": every} | changes | {"num_folds": extent.folds}
         return self.override(preset=preset, dataset=dataset, variant=variant, **changes)
 
     def deviations(self) -> list[Deviation]:
@@ -292,6 +313,9 @@ class Protocol:
         """
         left_out = {"folds", "preset", "select", "faces", "clips"}
         left_out |= {"passes"} if self.passes == 1 else set()
+        new = {"schedule": "steps", "warmup": 0.3, "decayed": "all", "holdout": True}
+        new |= {"normalise": "imagenet"}
+        left_out |= {name for name, value in new.items() if getattr(self, name) == value}
         return {k: v for k, v in dataclasses.asdict(self).items() if k not in left_out}
 
     def _explain(self, error: ValidationError, changes: Mapping[str, Any]) -> str:
@@ -306,3 +330,6 @@ class Protocol:
             else:
                 lines.append(item["msg"].removeprefix("Value error, "))
         return "; ".join(lines)
+
+
+Paper = Protocol
