@@ -15,7 +15,7 @@ import resource
 
 import numpy as np
 
-from dferlib.allocator import freed_memory_kept
+from dferlib.device import freed_memory_kept
 
 
 def faults():

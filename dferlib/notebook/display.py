@@ -16,7 +16,7 @@ from IPython.display import Markdown, display
 import dferlib
 from dferlib.files import write_atomic
 from dferlib.notebook.parameters import Settings
-from dferlib.protocols import Protocol, load_protocol
+from dferlib.protocols import Recipe, load_protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ class Banner:
 
 
 def banner(
-    settings: Settings, source: str, recipe: Protocol | None = None, left_out: str = ""
+    settings: Settings, source: str, recipe: Recipe | None = None, left_out: str = ""
 ) -> Banner:
     """Say what a notebook run shows: the source of its pixels, its preset, and how to use it.
 
@@ -78,7 +78,7 @@ def banner(
     return Banner(_banner_html(title, said, listed, colours), "\n".join(text))
 
 
-def _init_of(settings: Settings, recipe: Protocol) -> str:
+def _init_of(settings: Settings, recipe: Recipe) -> str:
     """What the trainings start from; where the parameter leaves it to the preset, both words."""
     return f"paper ({recipe.init})" if settings.init == "paper" else settings.init
 
@@ -95,7 +95,7 @@ def _banner_html(title: str, lines: list[str], deviations: list[str], colours: s
     )
 
 
-def _preset_recipe(settings: Settings) -> Protocol:
+def _preset_recipe(settings: Settings) -> Recipe:
     paper = load_protocol(settings.slug)
     return paper.resolve(settings.preset, settings.dataset, settings.variants[0])
 

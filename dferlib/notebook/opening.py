@@ -17,14 +17,14 @@ from IPython.display import Markdown, display
 
 from dferlib.datasets import check_store, choose_classes, open_store
 from dferlib.datasets.batches import ClipLoader, denormalise
+from dferlib.datasets.store import FrameStore
 from dferlib.evidence import claims, costs, tables, verdict
-from dferlib.evidence.runs import Run, load_run
 from dferlib.figures import plots
 from dferlib.notebook.display import Banner, banner, display_figure, finish
 from dferlib.notebook.parameters import ParameterError, Settings, check_parameters
 from dferlib.protocols import load_protocol
 from dferlib.training import predict, runner, single_frame
-from dferlib.training.runner import Task
+from dferlib.training.tasks import Task, fit_extent, plan_tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,15 +57,15 @@ class Opened:
         if own_classes and settings.dataset in paper.classes:
             self.store = choose_classes(self.everything, paper.classes[settings.dataset])
         # few clips: more passes in an epoch; of your own with few subjects: fewer folds
-        self.paper, folds = runner.fit_protocol(paper, settings.folds, self.store)
-        self.settings: Settings = settings.model_copy(update={"folds": folds})
-        self.recipe = self.paper.resolve(settings.preset, settings.dataset, slug)
+        self.extent, folds = fit_extent(paper, settings.folds, self.store)
+        self.paper, self.settings = paper, settings.model_copy(update={"folds": folds})
+        self.recipe = paper.resolve(settings.preset, settings.dataset, slug, self.extent)
         self.classes = self.store.classes
         self.folder = settings.folder(self.store.source)
         self.rule = self.recipe.select
         self.variant = slug if slug in settings.variants else settings.variants[-1]
         self.part = verdict.part_of(self.settings, self.recipe)
-        self.tasks = self._plan_tasks(self.paper, settings.dataset, settings.variants, folds)
+        self.tasks = self.plan_tasks(self.store, settings.variants, folds)
         self._pictures = dict(pictures or {})
         self._refuse_init()
         plt.rcParams.update(plots.STYLE)
@@ -114,13 +114,17 @@ class Opened:
 
     # ---------------------------------------------------------------- trainings
 
-    def _plan_tasks(self, paper, dataset: str, variants: Sequence[str], folds) -> list[Task]:
-        asked = (self.settings.preset, dataset, variants, folds, self.settings.seeds)
-        planned = runner.plan_tasks(paper, *asked, self.settings.device)
-        if self.settings.init == "paper":
+    def plan_tasks(
+        self, store: FrameStore, variants: Sequence[str], folds: Sequence[int]
+    ) -> list[Task]:
+        """The trainings of these rows and folds on any store of a dataset of the paper."""
+        settings = self.settings
+        folder = settings.model_copy(update={"dataset": store.dataset}).folder(store.source)
+        asked = (settings.preset, variants, folds, settings.seeds, store, folder)
+        planned = plan_tasks(self.paper, *asked, settings.device)
+        if settings.init == "paper":
             return planned
-        init = self.settings.init
-        return [replace(task, protocol=task.protocol.override(init=init)) for task in planned]
+        return [replace(t, recipe=t.recipe.override(init=settings.init)) for t in planned]
 
     def _refuse_init(self) -> None:
         """Raise ParameterError now, and not after hours, where a row cannot start as asked."""
@@ -128,8 +132,7 @@ class Opened:
             return
         found = {}
         for task in {task.variant: task for task in self.tasks}.values():
-            problem = runner.init_problem(task, self.settings.init, len(self.classes))
-            if problem:
+            if problem := task.init_problem(self.settings.init):
                 found[task.variant] = problem
         if found:
             kept = [name for name in self.settings.variants if name not in found]
@@ -142,32 +145,9 @@ class Opened:
         variant = variant or self.variant
         return next((task for task in self.tasks if task.variant == variant), None)
 
-    def run(self, tasks: Sequence[Task]) -> list[Run]:
-        """Bring trainings to an end, or read those that are finished."""
-        where = {"preset": self.settings.preset, "device": self.settings.device}
-        return runner.run_tasks(list(tasks), self.store, self.folder, **where)
-
     def predictions_of(self, tasks: Sequence[Task]) -> pd.DataFrame:
         """Run trainings and return their predictions, under the names of their rows."""
-        return tables.tidy(self.run(tasks))
-
-    @staticmethod
-    def with_settings(task: Task, label: str, **changes: Any) -> Task:
-        """The same training with other settings, under a row of its own that says so."""
-        return runner.with_settings(task, label, **changes)
-
-    def trained(self, task: Task) -> nn.Module:
-        """The model of a training after its last epoch, in evaluation mode, on the CPU."""
-        where = {"preset": self.settings.preset, "device": self.settings.device}
-        return runner.trained_model(task, self.store, self.folder, **where).cpu()
-
-    def tested(self, task: Task) -> np.ndarray:
-        """Manifest rows of the test clips of a training."""
-        return runner.split_of(task, self.store).test
-
-    def loader_of(self, task: Task) -> ClipLoader:
-        """The loader of a training, on the CPU."""
-        return runner.make_loader(task, self.store, "cpu")
+        return tables.tidy(runner.run_tasks(tasks))
 
     # ---------------------------------------------------------------- one model, looked into
 
@@ -176,8 +156,8 @@ class Opened:
         """The loader of pictures: of `variant`, with the settings that pictures are given."""
         task = self.first_task()
         if self._pictures:
-            task = self.with_settings(task, "pictures", **self._pictures)
-        return self.loader_of(task)
+            task = task.with_settings("pictures", **self._pictures)
+        return task.loader("cpu")
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -186,13 +166,13 @@ class Opened:
 
     @cached_property
     def model(self) -> nn.Module:
-        """The trained model of `variant`, first fold and seed."""
-        return self.trained(self.first_task())
+        """The trained model of `variant`, first fold and seed, on the CPU."""
+        return self.first_task().trained().cpu()
 
     @cached_property
     def test(self) -> np.ndarray:
         """Manifest rows of the clips that `model` is tested on."""
-        return self.tested(self.first_task())
+        return self.first_task().split.test
 
     @cached_property
     def clips(self) -> Tensor:
@@ -202,7 +182,7 @@ class Opened:
     @cached_property
     def probabilities(self) -> np.ndarray:
         """Class probabilities (N, K) of the test clips by `model`."""
-        precision = self.first_task().protocol.precision
+        precision = self.first_task().recipe.precision
         return predict.predict(self.model, self.loader, self.test, precision)
 
     def surest(self, count: int = 1) -> np.ndarray:
@@ -216,7 +196,7 @@ class Opened:
 
     def images(self, clips: Tensor) -> np.ndarray:
         """Clips (N, 3, T, H, W) as pictures (N, T, H, W, 3) in 0 to 1."""
-        return denormalise(clips).permute(0, 2, 3, 4, 1).cpu().numpy()
+        return denormalise(clips, self.recipe.normalise).permute(0, 2, 3, 4, 1).cpu().numpy()
 
     def title_of(self, clip: int) -> str:
         """Name, class and prediction of a test clip, by its place among them."""
@@ -240,19 +220,13 @@ class Opened:
             use_official=self.recipe.official_split,
         )
 
-    def plan(self) -> pd.DataFrame:
-        """How many trainings are there already and how many are to do, before anything runs."""
-        found = []
-        for task in self.tasks:
-            print_of = runner.behaviour_fingerprint(task, len(self.classes))
-            run = load_run(self.folder, runner.task_id(task, self.store, print_of))
-            found.append((task.variant, "finished" if run else "to do", task.protocol.epochs))
-        table = pd.DataFrame(found, columns=["variant", "state", "epochs"])
-        return pd.crosstab(table["variant"], table["state"], margins=True, margins_name="all")
+    def plan(self) -> runner.Plan:
+        """How many trainings are there, to resume and to do, and how long that will take."""
+        return runner.Plan(self.tasks)
 
     def train(self) -> None:
         """Train what is not finished yet, and show what was paid once, whatever is run later."""
-        self.runs = self.run(self.tasks)
+        self.runs = runner.run_tasks(self.tasks)
         self.predictions = tables.tidy(self.runs)
         self.evidence = self._gather()
         display(
@@ -277,9 +251,7 @@ class Opened:
         self.simple = None
         if self.store.source != "real":
             return display(Markdown("Left out: the faces are synthetic."))
-        where = {"preset": self.settings.preset, "device": self.settings.device}
-        runs = single_frame.run_peak_cnn(self.tasks, self.store, self.folder, **where)
-        self.simple = tables.tidy(runs)
+        self.simple = tables.tidy(single_frame.run_peak_cnn(self.tasks))
         return self.scores(self.simple)
 
     def show(self, figure: Figure, *, alt: str, name: str, caption: str = "", source="") -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dferlib.evidence.runs import results_folder
 from dferlib.names import unknown_name
-from dferlib.protocols import OWN_CLIPS, Protocol, load_protocol
+from dferlib.protocols import OWN_CLIPS, Paper, load_protocol
 
 # name -> (type, default): the parameters cell of every notebook, in this order
 PARAMETERS: dict[str, tuple[type, str]] = {
@@ -72,13 +72,13 @@ def check_parameters(
     namespace: Mapping[str, Any],
     *,
     datasets: Iterable[str],
-    protocol: Protocol | None = None,
+    paper: Paper | None = None,
     extras: Mapping[str, str] | None = None,
 ) -> Settings:
     """Check what was injected into a notebook; call it as `check_parameters(slug, globals(), ...)`.
 
     `datasets` are the names of the paper's that the notebook can run; "folder", one's own clips, is
-    always allowed, too. `protocol` defaults to the one of `slug`; `extras` maps the notebook's own
+    always allowed, too. `paper` defaults to the one of `slug`; `extras` maps the notebook's own
     parameters to their defaults, all of them text.
     Raises ParameterError listing everything that is wrong at once: unknown names with the nearest
     valid one, and values of a wrong type or that are not allowed.
@@ -94,12 +94,14 @@ def check_parameters(
     }
     if problems:
         raise refusal(problems)
-    paper = load_protocol(slug) if protocol is None else protocol
+    paper = load_protocol(slug) if paper is None else paper
     settings = _resolve(slug, values, tuple(datasets), paper)
     return settings.model_copy(update={"extras": {name: values[name] for name in extras or {}}})
 
 
-def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper: Any) -> Settings:
+def _resolve(
+    slug: str, values: dict[str, str], datasets: tuple[str, ...], paper: Paper
+) -> Settings:
     problems: list[str] = []
     dataset = _choice("dataset", values["dataset"], (*datasets, OWN_CLIPS), problems)
     source = _choice("source", values["source"], SOURCES, problems)
@@ -125,10 +127,10 @@ def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper
         preset = _preset_of(device, paper.presets)
     if values["variants"] == "all":
         variants = paper.variants_of(preset, dataset)
-    plan = paper.resolve(preset, dataset, variants[0])
-    named = {"preset": ",".join(map(str, plan.folds)), "all": f"1-{plan.num_folds}"}
+    recipe = paper.resolve(preset, dataset, variants[0])
+    named = {"preset": ",".join(map(str, recipe.folds)), "all": f"1-{recipe.num_folds}"}
     text = named.get(values["folds"], values["folds"])
-    folds = _numbers("folds", text, range(1, plan.num_folds + 1), problems)
+    folds = _numbers("folds", text, range(1, recipe.num_folds + 1), problems)
     if problems:
         raise refusal([f"{problems[0]}; or all, or preset"])
     return Settings(

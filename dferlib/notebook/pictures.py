@@ -93,7 +93,7 @@ class Pictures(Opened):
         display(Markdown(scoring.commonest_confusion(*asked)))
         if missing:
             display(pd.DataFrame(missing).style.hide(axis="index"))
-        rows, rules = self.settings.variants, self.recipe.stored_selections
+        rows, rules = self.settings.variants, list(self.predictions["select"].unique())
         display(widgets.choose(self._one_matrix, variant=rows, select=rules))
 
     def _matrix(self, dataset: str, name: str) -> None:

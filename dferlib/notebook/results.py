@@ -14,7 +14,7 @@ from dferlib.analysis import cost
 from dferlib.evidence import claims, costs, scoring, summary, tables, verdict
 from dferlib.models import create_model
 from dferlib.notebook.opening import Opened
-from dferlib.training import runner, single_frame
+from dferlib.training import single_frame
 
 if TYPE_CHECKING:
     from torch import nn
@@ -145,11 +145,11 @@ class Results(Opened):
 
     def from_random(self) -> None:
         """The paper's own model from random weights beside the run's start, likewise trained."""
-        begun = [t for t in self.tasks if t.variant == self.variant and t.protocol.init != "random"]
+        begun = [t for t in self.tasks if t.variant == self.variant and t.recipe.init != "random"]
         if not begun:
             display(Markdown("This run starts from random weights: there is nothing to compare."))
             return
-        fresh = self.predictions_of([runner.with_init(task, "random") for task in begun])
+        fresh = self.predictions_of([task.with_init("random") for task in begun])
         own = self.predictions[self.predictions["variant"] == self.variant]
         self.scores(pd.concat([own, fresh]))
 

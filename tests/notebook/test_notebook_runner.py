@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty
 
@@ -17,7 +18,7 @@ import pytest
 from dferlib.notebook import display, engine, parameters, stored
 from dferlib.notebook.execution import NotebookError, execute, main
 from dferlib.notebook.parameters import ParameterError, check_parameters
-from dferlib.protocols import load_protocol
+from dferlib.protocols import Extent, load_protocol
 
 DECLARED = 'dataset: str = "oulu"\nseeds: str = "0"\nsteps: int = 3'
 END = "from dferlib.notebook.display import finish\nfinish()"
@@ -70,8 +71,8 @@ def test_on_a_gpu_auto_takes_the_preset_for_it_where_there_is_one(monkeypatch, t
     paper = load_protocol("stcam")
     presets = {name: preset for name, preset in paper.presets.items() if name != "gpu"}
     presets |= {"gpu": paper.presets["quick"]} if there else {}
-    monkeypatch.setattr(type(paper), "presets", presets)
-    settings = check_parameters("stcam", defaults(), datasets=DATASETS, protocol=paper)
+    paper = replace(paper, presets=presets)
+    settings = check_parameters("stcam", defaults(), datasets=DATASETS, paper=paper)
     assert (settings.preset, settings.device) == ("gpu" if there else "paper", "cuda")
     assert check_parameters("stcam", defaults(device="cpu"), datasets=DATASETS).preset == "quick"
     named = check_parameters("stcam", defaults(device="cuda:1"), datasets=DATASETS)
@@ -176,8 +177,8 @@ def test_in_a_kernel_only_parameter_cells_count():
 
 def test_the_banner_says_synthetic_and_how_not_to_use_it():
     settings = check_parameters("stcam", defaults(device="cpu"), datasets=DATASETS)
-    plan = load_protocol("stcam").override(clips=70).resolve("quick", "oulu", "stcam")
-    shown = display.banner(settings, "synthetic", plan.override(faces="<fast>"))
+    recipe = load_protocol("stcam").resolve("quick", "oulu", "stcam", Extent(clips=70))
+    shown = display.banner(settings, "synthetic", recipe.override(faces="<fast>"))
     for text in (shown._repr_html_(), repr(shown)):
         assert "SYNTHETIC DATA - not a reproduction" in text
         assert "Art. 5(1)(f)" in text
