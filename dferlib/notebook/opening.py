@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -66,6 +67,8 @@ class Opened:
         self.variant = slug if slug in settings.variants else settings.variants[-1]
         self.part = verdict.part_of(self.settings, self.recipe)
         self.tasks = self.plan_tasks(self.store, settings.variants, folds)
+        self.simple: pd.DataFrame | None = None  # predictions of the single-frame CNN
+        self.explained = False  # what holds for all tables was said
         self._pictures = dict(pictures or {})
         self._refuse_init()
         plt.rcParams.update(plots.STYLE)
@@ -95,6 +98,10 @@ class Opened:
         dataset = dataset or self.settings.dataset
         return tables.command(self.paper, dataset, variant, self.options)
 
+    def folder_on(self, dataset: str) -> Path:
+        """Where runs like these on another dataset of the paper lie, if there are any."""
+        return self.settings.model_copy(update={"dataset": dataset}).folder(self.store.source)
+
     def open_other(self, dataset: str, variant: str):
         """The store of another dataset of the paper, as a row at this preset needs it."""
         recipe = self.paper.resolve(self.settings.preset, dataset, variant)
@@ -119,7 +126,7 @@ class Opened:
     ) -> list[Task]:
         """The trainings of these rows and folds on any store of a dataset of the paper."""
         settings = self.settings
-        folder = settings.model_copy(update={"dataset": store.dataset}).folder(store.source)
+        folder = self.folder_on(store.dataset)
         asked = (settings.preset, variants, folds, settings.seeds, store, folder)
         planned = plan_tasks(self.paper, *asked, settings.device)
         if settings.init == "paper":
@@ -248,7 +255,6 @@ class Opened:
 
     def single_frame(self) -> None:
         """On real data, train a CNN that sees nothing but the peak frame, and score it."""
-        self.simple = None
         if self.store.source != "real":
             return display(Markdown("Left out: the faces are synthetic."))
         self.simple = tables.tidy(single_frame.run_peak_cnn(self.tasks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -11,7 +11,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from dferlib.analysis import explain
-from dferlib.evidence import claims, metrics, scoring, tables
+from dferlib.evidence import claims, costs, metrics, scoring, tables
 from dferlib.figures import plots
 from dferlib.notebook import widgets
 from dferlib.notebook.opening import Opened
@@ -45,7 +45,7 @@ class Pictures(Opened):
         return pd.concat(found, ignore_index=True)
 
     def curves(self) -> None:
-        """Training loss, validation and test accuracy over the epochs, and who learned nothing."""
+        """Training loss and accuracies over the epochs, who learned nothing, and what it took."""
         figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.1))
         shown = {"train_loss": "training loss", "val_war": "validation accuracy"}
         shown |= {"test_war": "test accuracy"}
@@ -57,20 +57,31 @@ class Pictures(Opened):
         self.show(figure, alt=alt, caption="Every row of this run.", name="curves")
         asked = (self.predictions, self.classes, self.rule)
         display(Markdown(claims.learned_rows(self.history, *asked)))
+        display(costs.cost_of_runs(self.runs).style.format(precision=1).hide(axis="index"))
 
-    def intervals(self, cells: pd.DataFrame, *, name: str, caption: str, metric="WAR") -> None:
+    def intervals(
+        self, cells: pd.DataFrame, *, name: str, caption: str, metrics: Sequence[str] = ("WAR",)
+    ) -> None:
         """Rows of a table as points with intervals beside the published ones, read in a sentence.
 
-        `cells` are those of `Results.cells`; rows without any value are left out.
+        `cells` are those of `Results.cells`, a panel for each metric; rows without a value are left
+        out.
         """
-        shown = cells[cells["metric"] == metric].dropna(subset=["published", "ours"], how="all")
-        if shown.empty:
+        cells = cells.dropna(subset=["published", "ours"], how="all")
+        shown = {metric: cells[cells["metric"] == metric] for metric in metrics}
+        count = max(map(len, shown.values()))
+        if not count:
             display(Markdown("Nothing to draw: this table has no value on this dataset."))
             return
-        ax = plots.plot_intervals(shown, chance=self.chance, metric=metric)
-        alt = f"{metric} of {len(shown)} rows with intervals, published values and chance."
-        self.show(ax.figure, alt=alt, caption=caption, name=name)
-        display(Markdown(tables.read_table(shown)))
+        size = (6.2 if len(metrics) == 1 else 5.6 * len(metrics), 0.42 * count + 1.1)
+        figure, axes = plt.subplots(1, len(metrics), figsize=size, squeeze=False)
+        for ax, (metric, rows) in zip(axes[0], shown.items(), strict=True):
+            plots.plot_intervals(rows, chance=self.chance, metric=metric, ax=ax)
+        alt = (
+            f"{' and '.join(metrics)} of {count} rows with intervals, published values and chance."
+        )
+        self.show(figure, alt=alt, caption=caption, name=name)
+        display(Markdown(tables.read_table(cells[cells["metric"].isin(metrics)])))
 
     # ---------------------------------------------------------------- errors
 

@@ -11,7 +11,7 @@ import torch
 from IPython.display import Markdown, display
 
 from dferlib.analysis import cost
-from dferlib.evidence import claims, costs, scoring, summary, tables, verdict
+from dferlib.evidence import claims, scoring, summary, tables, verdict
 from dferlib.models import create_model
 from dferlib.notebook.opening import Opened
 from dferlib.training import single_frame
@@ -36,23 +36,29 @@ class Results(Opened):
             self.paper, table, self.evidence, **asked, options=self.options
         )
         of = {v.rows[table]: slug for slug, v in self.paper.variants.items() if table in v.rows}
-        return self._named(cells, of)
+        return self._named(cells, of, self.evidence)
 
-    def cells_of(self, printed: Iterable[tuple]) -> pd.DataFrame:
-        """Any printed cells, each with the variant that it belongs to, beside ours."""
-        printed = list(printed)
+    def cells_of(
+        self, printed: Iterable[tuple], evidence: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        """Any printed cells, each with the variant that it belongs to, beside ours.
+
+        `evidence` maps datasets to predictions, by default those of the tables.
+        """
+        printed, evidence = list(printed), self.evidence if evidence is None else evidence
         where = {"select": self.rule, "options": self.options}
-        cells = tables.cells_beside_ours(self.paper, printed, self.evidence, **where)
-        return self._named(cells, {cell.row: variant for cell, variant in printed})
+        cells = tables.cells_beside_ours(self.paper, printed, evidence, **where)
+        return self._named(cells, {cell.row: variant for cell, variant in printed}, evidence)
 
-    def _named(self, cells: pd.DataFrame, variants: Mapping[str, str]) -> pd.DataFrame:
+    def _named(
+        self, cells: pd.DataFrame, variants: Mapping[str, str], evidence: Mapping[str, pd.DataFrame]
+    ) -> pd.DataFrame:
         parts = []
         for name, part in cells.groupby("dataset", sort=False):
-            if name in self.evidence:
-                found = self.evidence[name]
-                classes = tables.classes_of(self.paper, name, found)
-                if name == self.settings.dataset:
-                    classes = self.classes
+            if name in evidence:
+                found = evidence[name]
+                here = name == self.settings.dataset
+                classes = self.classes if here else tables.classes_of(self.paper, name, found)
                 found = found[found["select"] == self.rule]
                 part = claims.name_untested(part, found, classes, variants)
             parts.append(part)
@@ -68,7 +74,8 @@ class Results(Opened):
             self.show_cells(self.cells(number, **asked), wide=wide, read=read)
 
     def show_cells(self, cells: pd.DataFrame, *, wide: bool = False, read: bool = False) -> None:
-        """Show a table that `cells` or `cells_of` gave."""
+        """Show a table that `cells` or `cells_of` gave, the first with what holds for all."""
+        self._explain_once()
         if wide:
             display(tables.show_wide(cells, self.store.source, intervals=True))
         else:
@@ -84,9 +91,12 @@ class Results(Opened):
         """Say of a table which row of this dataset is highest, in a sentence."""
         return tables.read_table(cells[cells["dataset"] == self.settings.dataset])
 
-    def explain(self) -> Markdown:
-        """Say which epoch all tables are about, and which classes have few clips."""
-        return Markdown(scoring.explain_tables(self.predictions, self.classes, self.rule))
+    def _explain_once(self) -> None:
+        """Say before the first table which epoch all are about, and which classes are rare."""
+        if not self.explained:
+            asked = (self.predictions, self.classes, self.rule)
+            display(Markdown(scoring.explain_tables(*asked)))
+            self.explained = True
 
     def datasets(self) -> None:
         """Table 1: the paper's counts beside those of the store."""
@@ -111,22 +121,24 @@ class Results(Opened):
         display(table.style.format("{:.2f}"))
 
     def tests(self, reference: str, predictions: pd.DataFrame | None = None) -> None:
-        """Paired tests of every row against one, on the same clips."""
-        predictions = self.predictions if predictions is None else predictions
+        """Paired tests of every row against one, on the same clips.
+
+        Without `predictions` of their own, all rows are also held against the single-frame CNN,
+        where it was trained.
+        """
+        self._tested(reference, self.predictions if predictions is None else predictions)
+        if predictions is None and self.simple is not None:
+            display(Markdown(f"Against `{single_frame.NAME}`:"))
+            both = pd.concat([self.simple, self.predictions], ignore_index=True)
+            self._tested(single_frame.NAME, both)
+
+    def _tested(self, reference: str, predictions: pd.DataFrame) -> None:
         rows = predictions["variant"].unique()
         if reference not in rows or len(rows) < 2:
             display(Markdown(f"Not compared: `{reference}` and another row are needed."))
             return
         table = scoring.paired_tests(predictions, self.classes, reference, self.rule)
         display(table.style.format(precision=3).hide(axis="index"))
-
-    def tests_of_single_frame(self) -> None:
-        """The same tests against the single-frame CNN, where it was trained."""
-        if self.simple is None:
-            display(Markdown("Left out: the faces are synthetic."))
-        else:
-            both = pd.concat([self.simple, self.predictions], ignore_index=True)
-            self.tests(single_frame.NAME, both)
 
     def claim(self, text: str, row: str, *others: str, metric: str = "WAR") -> None:
         """Put one of the paper's claims - that `row` is above `others` - beside this run's result.
@@ -210,9 +222,11 @@ class Results(Opened):
         with torch.device("meta"):
             return create_model(recipe.model, len(self.classes), **recipe.model_options())
 
-    def costs(self) -> None:
-        """What the runs took: seconds, memory, machine."""
-        display(costs.cost_of_runs(self.runs).style.format(precision=1).hide(axis="index"))
+    def at_preset(self, variant: str) -> nn.Module:
+        """A row's model at the size of this preset, untrained, on this run's device."""
+        recipe = self.paper.resolve(self.settings.preset, self.settings.dataset, variant)
+        model = create_model(recipe.model, len(self.classes), **recipe.model_options())
+        return model.to(self.settings.device)
 
     # ---------------------------------------------------------------- at the end
 
@@ -222,10 +236,10 @@ class Results(Opened):
         display(verdict.deviations(self.paper, *asked))
         display(pd.Series(dict(self.paper.assumed), name="assumed, and why").to_frame())
 
-    def verdict(self) -> pd.DataFrame:
+    def verdict(self) -> None:
         """Whether the published number is reproduced, by the criterion fixed before any run."""
         asked = (self.settings, self.store.source, self.rule)
-        return verdict.judge(self.paper, self.predictions, *asked)
+        display(verdict.judge(self.paper, self.predictions, *asked))
 
     def save(self, numbers: Sequence[int]) -> None:
         """Put this run's rows of these tables into the summary, if it is all of its preset."""
