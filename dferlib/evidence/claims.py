@@ -15,18 +15,12 @@ from dferlib.evidence.power import ALPHA, allowed_by, clips_needed
 from dferlib.evidence.scoring import metric_name
 from dferlib.files import project_root, write_csv
 from dferlib.protocols import Paper, Reported, list_protocols, load_protocol
-from dferlib.protocols.reported import ceflnet, ecnn_fsa, hacn, stcam, stt
+from dferlib.protocols.reported import ecnn_fsa
 
-# clips that the printed accuracies are shares of, as each paper counts them
-CLIPS = {
-    "stcam": dict(stcam.SEQUENCES),
-    "ceflnet": dict(ceflnet.CLIPS),
-    "hacn": dict(hacn.CLIPS),
-    "stt": dict(stt.CLIPS),
-    "ecnn_fsa": {
-        "ckplus": ecnn_fsa.COUNTS["ckplus"]["sequences"],
-        "afew": ecnn_fsa.COUNTS["afew"]["val"],
-    },
+# where a paper's criterion counts clips of its own row, of how many the tables' accuracies are
+TEXT_COUNTS = {
+    ("ecnn_fsa", "ckplus"): ecnn_fsa.COUNTS["ckplus"]["sequences"],
+    ("ecnn_fsa", "afew"): ecnn_fsa.COUNTS["afew"]["val"],
 }
 ALWAYS, NEVER, DEPENDS = "whatever the discordance", "never", "depends on the discordance"
 COLUMNS = ["paper", "table", "dataset", "own", "other", "cited", "own_war", "other_war"]
@@ -70,6 +64,11 @@ def compare_printed(first: float, second: float, n: int) -> dict[str, float | in
     return row | {"clips_low": needed[0], "clips_high": needed[1]}
 
 
+def _clips(paper: Paper, dataset: str) -> int | None:
+    count = paper.counts.get((dataset, ""))
+    return count.n if count else TEXT_COUNTS.get((paper.slug, dataset))
+
+
 def _pairs(paper: Paper) -> Iterator[dict]:
     own_rows = paper.variants[paper.slug].rows
     tables: dict[tuple[int, str], list[Reported]] = {}
@@ -78,7 +77,7 @@ def _pairs(paper: Paper) -> Iterator[dict]:
             tables.setdefault((cell.table, cell.dataset), []).append(cell)
     for (table, dataset), cells in tables.items():
         own = next((cell for cell in cells if cell.row == own_rows.get(table)), None)
-        n = CLIPS[paper.slug].get(dataset)
+        n = _clips(paper, dataset)
         if own is None or n is None:
             continue
         for cell in cells:

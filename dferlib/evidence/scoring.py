@@ -163,22 +163,6 @@ def explain_tables(predictions: pd.DataFrame, classes: tuple[str, ...], select: 
     return text
 
 
-def untrained_rows(history: pd.DataFrame, num_classes: int) -> str:
-    """Say which variants a run's history leaves near where they began: their training loss after
-    the last epoch is above nine tenths of ln K, that of guessing.
-    """
-    last = history[history["epoch"] == history["epoch"].max()]
-    losses = last.groupby("variant", sort=False)["train_loss"].mean()
-    guessing = float(np.log(num_classes))
-    slow = [f"**{name}** ({loss:.2f})" for name, loss in losses.items() if loss > 0.9 * guessing]
-    if not slow:
-        return "Every row has left the loss of guessing behind."
-    return (
-        f"Hardly trained in this time: {', '.join(slow)}, where guessing has a loss of "
-        f"{guessing:.2f}. Their accuracy says nothing about their structure."
-    )
-
-
 def commonest_confusion(
     predictions: pd.DataFrame, classes: tuple[str, ...], variant: str, select: str
 ) -> str:

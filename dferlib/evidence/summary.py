@@ -47,7 +47,7 @@ def update_summary(
     new["metric"] = new["metric"] + " (" + new["unit"] + ")"
     if source == "synthetic":
         new["status"] = new["status"].replace("run", "synthetic, not a reproduction")
-    new = new[SUMMARY_COLUMNS].round(2)
+    new = new[SUMMARY_COLUMNS].round(4)  # F1 is printed as a fraction
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(".summary.lock"), timeout=120):
         old = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=SUMMARY_COLUMNS)

@@ -18,6 +18,7 @@ class Asked(Protocol):
     variants: tuple[str, ...]
     folds: tuple[int, ...]
     seeds: tuple[int, ...]
+    init: str
 
 
 def deviations(paper: Paper, preset: str, dataset: str, variant: str) -> pd.DataFrame:
@@ -33,11 +34,26 @@ def deviations(paper: Paper, preset: str, dataset: str, variant: str) -> pd.Data
     return pd.DataFrame(found, columns=["setting", "paper", "here", "why"])
 
 
-def is_whole(settings: Asked, recipe: Recipe) -> bool:
-    """Tell whether a notebook runs all that its preset says: only then it may replace results."""
-    variants = load_protocol(recipe.slug).variants_of(recipe.preset, recipe.dataset)
-    asked = (settings.variants, settings.folds, settings.seeds)
-    return asked == (variants, recipe.folds, (0,))
+def part_of(settings: Asked, recipe: Recipe) -> tuple[str, ...]:
+    """Say in what a notebook runs less than its preset says; only the whole may replace results.
+
+    More seeds than the preset's one are more evidence, and no part of it; another start than the
+    protocol's is another experiment. `recipe` is that of any row.
+    """
+    asked = load_protocol(recipe.slug).variants_of(recipe.preset, recipe.dataset)
+    missing = [name for name in asked if name not in settings.variants]
+    further = [name for name in settings.variants if name not in asked]
+    folds = ", ".join(map(str, recipe.folds))
+    reasons = {
+        f"rows left out: {', '.join(missing)}": bool(missing),
+        f"rows added: {', '.join(further)}": bool(further),
+        f"folds {', '.join(map(str, settings.folds))} instead of {folds}": (
+            settings.folds != recipe.folds
+        ),
+        "seed 0 is not among the seeds": 0 not in settings.seeds,
+        f"init is {settings.init}": settings.init != "paper",
+    }
+    return tuple(reason for reason, holds in reasons.items() if holds)
 
 
 def judge(

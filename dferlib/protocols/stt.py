@@ -30,6 +30,7 @@ CLASSES = {
     "dfew": ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear"),
     "afew": ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
 }
+DFEW_COUNTS = (2445, 1894, 2669, 2173, 1469, 145, 902)  # clips of each class in the public lists
 LAYERS = (1, 2, 3, 4, 5, 6)  # Fig. 6; run them with override(layers=...)
 
 # What the paper itself does in another way on AFEW (§4.1, §4.2)

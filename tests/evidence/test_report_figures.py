@@ -187,8 +187,9 @@ def test_widget_redraws_for_each_choice():
         return plt.subplots()[1]
 
     box = widgets.choose(plot, variant=["a", "b"], select=["last"])
+    assert drawn == []  # the figure above shows the first choice
     box.children[0].children[0].value = "b"
-    assert drawn == [("a", "last"), ("b", "last")]
+    assert drawn == [("b", "last")]
 
 
 def settings_of(**changes) -> Settings:
@@ -223,11 +224,14 @@ def test_nothing_but_the_full_protocol_on_real_data_is_judged():
 
 
 def test_only_a_whole_preset_may_replace_results():
-    plan = PAPER.resolve("paper", "oulu", "stcam")
-    assert verdict.is_whole(settings_of(), plan)
-    assert not verdict.is_whole(settings_of(variants=("stcam",)), plan)
-    assert not verdict.is_whole(settings_of(folds=(1,)), plan)
-    assert not verdict.is_whole(settings_of(seeds=(0, 1)), plan)
+    recipe = PAPER.resolve("paper", "oulu", "stcam")
+    assert verdict.part_of(settings_of(), recipe) == ()
+    assert verdict.part_of(settings_of(seeds=(0, 1, 2)), recipe) == ()  # more evidence, not less
+    (said,) = verdict.part_of(settings_of(variants=("stcam",)), recipe)
+    assert said.startswith("rows left out: baseline, ")
+    assert "folds 1 instead of 1, 2" in verdict.part_of(settings_of(folds=(1,)), recipe)[0]
+    assert verdict.part_of(settings_of(seeds=(3,)), recipe) == ("seed 0 is not among the seeds",)
+    assert verdict.part_of(settings_of(init="random"), recipe) == ("init is random",)
 
 
 def test_the_sentence_below_a_table_follows_the_numbers(predictions):
@@ -341,8 +345,8 @@ def test_only_the_rows_of_the_preset_make_a_whole(monkeypatch):
     monkeypatch.setattr("dferlib.protocols.stcam.PAPER", paper)
     plan = paper.resolve("quick", "oulu", "stcam")
     folds = {"preset": "quick", "folds": plan.folds}
-    assert verdict.is_whole(settings_of(variants=some, **folds), plan)
-    assert not verdict.is_whole(settings_of(**folds), plan)
+    assert not verdict.part_of(settings_of(variants=some, **folds), plan)
+    assert "rows added: 3dcam" in verdict.part_of(settings_of(**folds), plan)[0]
     listed = verdict.deviations(paper, "quick", "oulu", "stcam").set_index("setting")
     assert listed.loc["rows not run", "why"] == "time"
     assert "stam" in listed.loc["rows not run", "here"]
