@@ -7,7 +7,7 @@ The loop sends clip after clip and position after position through the backbone,
 for clips does. Both have the same weights and the same Adam step, and take turns, so that a machine
 that slows down slows both. A turn is two steps, of which the second counts: in training a step
 follows its like. Training keeps the memory that a step frees (`device.freed_memory_kept`), so both
-do; --handed-back measures without that, in a process of its own, since kept memory cannot be unkept.
+do; --handed-back measures without it, in a process of its own, as kept memory cannot be unkept.
 
 With several videos a step the loop's batches fill the processor as well, and one batch cannot be
 faster than the processor multiplies: the speed of the loop in multiplications of the convolutions
