@@ -1,12 +1,11 @@
-"""Keeping the memory that one training step frees for the next one, where the C library is glibc.
+"""What hangs on the machine: memory, precision, how tensors lie in memory, and its description.
 
-A step takes the same large tensors as the step before it. On a CPU torch asks the C library for
-each of them, and glibc hands large blocks back to the system as soon as they are freed, so that
-every page of every tensor is taken, zeroed and mapped anew in every step. With many frames in one
-batch that costs more than the arithmetic saves. No number that is computed depends on this.
-
-The price is memory: blocks that are kept do not fit all later ones, so that a process may hold more
-than it uses at once, the more so the larger its tensors are.
+Keeping freed memory: a training step takes the same large tensors as the step before it. On a CPU
+torch asks the C library for each of them, and glibc hands large blocks back to the system as soon
+as they are freed, so that every page of every tensor is taken, zeroed and mapped anew in every
+step. With many frames in one batch that costs more than the arithmetic saves. No number that is
+computed depends on this. The price is memory: blocks that are kept do not fit all later ones, so
+that a process may hold more than it uses at once, the more so the larger its tensors are.
 """
 
 from __future__ import annotations
@@ -20,13 +19,15 @@ from contextlib import contextmanager
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 # of malloc.h
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 KEEP = {MMAP_MAX: 0, TRIM_THRESHOLD: -1}  # no block of its own for large ones, nothing handed back
 # where glibc's own adjustment ends in a process that has freed a large block once
 USUAL = {MMAP_MAX: 65536, MMAP_THRESHOLD: 32 * 2**20, TRIM_THRESHOLD: 64 * 2**20}
+
+LAYOUTS = ("contiguous", "channels_last")  # how clips and kernels lie in memory
 
 _lock = threading.Lock()
 _inside = 0
@@ -87,15 +88,35 @@ def choose_precision(precision: str, device: str | torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Return the mixed-precision context of a protocol's ``precision``: float32 (off) or bf16."""
+    """Return the mixed-precision context of a recipe's ``precision``: float32 (off) or bf16."""
     if precision not in ("float32", "bf16"):
         raise ValueError(f"unknown precision {precision!r}; choose float32 or bf16")
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def memory_format(clip: Tensor, precision: str) -> Tensor:
-    """Lay a clip (B, C, T, H, W) out channels-last where that is faster, which is with bf16."""
-    return clip.contiguous(memory_format=torch.channels_last_3d) if precision == "bf16" else clip
+def lay_out_clip(clip: Tensor, layout: str) -> Tensor:
+    """Lay clips (B, C, T, H, W) out in memory; no shape and no value changes.
+
+    Frames that are folded into the batch are then channels-last pictures without a copy.
+    """
+    return clip.contiguous(memory_format=_formats(layout)[5])
+
+
+def lay_out_model(model: nn.Module, layout: str) -> None:
+    """Lay the kernels of a model's 2-D and 3-D convolutions out in memory, in place."""
+    formats = _formats(layout)
+    for parameter in model.parameters():
+        if parameter.ndim in formats:
+            parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
+
+
+def _formats(layout: str) -> dict[int, torch.memory_format]:
+    """Memory format by number of dimensions."""
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}; allowed are {', '.join(LAYOUTS)}")
+    if layout == "contiguous":
+        return dict.fromkeys((4, 5), torch.contiguous_format)
+    return {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def peak_memory_mb(device: str | torch.device = "cpu") -> int:

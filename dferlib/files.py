@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever seen: bytes, JSON and CSV.
+"""Files and places: writing without halves, plain JSON and its digest, cache and checkout.
 
 Everything this package leaves on disk goes through `write_atomic`. A killed process, a full disk or
 a second process writing to the same path leaves the old file or the new one. Imports nothing else

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from dferlib.datasets.standins import trees
-
 # before anything imports torch or matplotlib
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["MPLBACKEND"] = "Agg"
@@ -50,6 +48,8 @@ def _write_once(folder: Path, write) -> Path:
 @pytest.fixture(scope="session")
 def rendered_tree(shared_folder):
     """Path of a dataset's fixture, rendered once in the session. Copy it before changing it."""
+
+    from dferlib.datasets.standins import trees  # brings torch, which reads the threads above
 
     def render(dataset, *, subjects=2, layout=""):
         if dataset in ("mmi", "cremad", "ravdess"):

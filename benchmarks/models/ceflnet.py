@@ -6,8 +6,8 @@
 The loop sends clip after clip and position after position through the backbone, as most public code
 for clips does. Both have the same weights and the same Adam step, and take turns, so that a machine
 that slows down slows both. A turn is two steps, of which the second counts: in training a step
-follows its like. Training keeps the memory that a step frees (`dferlib.allocator`), so both do;
---handed-back measures without that, in a process of its own, since kept memory cannot be unkept.
+follows its like. Training keeps the memory that a step frees (`device.freed_memory_kept`), so both
+do; --handed-back measures without that, in a process of its own, since kept memory cannot be unkept.
 
 With several videos a step the loop's batches fill the processor as well, and one batch cannot be
 faster than the processor multiplies: the speed of the loop in multiplications of the convolutions
@@ -27,13 +27,14 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from dferlib.analysis.cost import count_cost
-from dferlib.device import autocast, choose_precision, freed_memory_kept, memory_format
+from dferlib.device import autocast, choose_precision, freed_memory_kept, lay_out_clip
 from dferlib.evidence.provenance import provenance
 from dferlib.files import project_root, write_json
 from dferlib.models import create_model
 from dferlib.models.ceflnet import CEFLNet
 
 BARS = {"batch, float32": 1.3, "batch, bf16 channels-last": 3.0}
+LAYOUT = {"float32": "contiguous", "bf16": "channels_last"}
 TOLERANCE = {"batch, float32": 1e-5, "batch, bf16 channels-last": 0.02}  # of a class's probability
 
 
@@ -61,7 +62,7 @@ def one_step(model: nn.Module, optimizer, clip: Tensor, target: Tensor, precisio
     """Seconds of one training step."""
     started = time.perf_counter()
     with autocast(clip.device, precision):
-        loss = F.cross_entropy(model(memory_format(clip, precision)), target)
+        loss = F.cross_entropy(model(lay_out_clip(clip, LAYOUT[precision])), target)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
@@ -88,7 +89,7 @@ def probabilities(model: nn.Module, clip: Tensor, precision: str) -> Tensor:
     """Class probabilities in evaluation mode."""
     model.eval()
     with autocast(clip.device, precision):
-        return model(memory_format(clip, precision)).float().softmax(1)
+        return model(lay_out_clip(clip, LAYOUT[precision])).float().softmax(1)
 
 
 def measure(given: argparse.Namespace) -> dict:

@@ -4,11 +4,12 @@
 
 A tree in the owner's layout is written with procedural faces of this seed, read with source "real"
 as a licence holder's copy would be, and STCAM is trained on it at quick in every fold. The same
-folds, steps and schedule train the single-frame CNN of `dferlib.baseline`, from random weights and
-from weights pre-trained as STCAM's were. In these trees the peak frame shows the whole expression,
-so a sequence has little to add. Entries go to results/robustness/unseen-trees.json; a tree that is
-measured again replaces its old entry. The passes of quick over few clips were introduced after a
-broken-off copy of the tree of CK+ with seed 7 had been seen; the other trees had no part in that.
+folds, steps and schedule train the single-frame CNN of `dferlib.training.single_frame`, from random
+weights and from weights pre-trained as STCAM's were. In these trees the peak frame shows the whole
+expression, so a sequence has little to add. Entries go to results/robustness/unseen-trees.json; a
+tree that is measured again replaces its old entry. The passes of quick over few clips were
+introduced after a broken-off copy of the tree of CK+ with seed 7 had been seen; the other trees had
+no part in that.
 """
 
 import argparse
@@ -25,8 +26,9 @@ from dferlib.evidence.provenance import provenance
 from dferlib.evidence.runs import Run, results_folder
 from dferlib.files import project_root, write_json
 from dferlib.protocols import load_protocol
-from dferlib.training.runner import fit_protocol, plan_tasks, run_tasks
+from dferlib.training.runner import Plan, run_tasks
 from dferlib.training.single_frame import run_peak_cnn, score_runs
+from dferlib.training.tasks import plan_tasks
 
 WRITERS = {"ckplus": write_ckplus, "oulu": write_oulu}
 RIVALS = {"peak CNN, random weights": "random", "peak CNN, pre-trained": ""}
@@ -41,27 +43,28 @@ def predictions_of(runs: list[Run], select: str) -> pd.DataFrame:
 def measure(dataset: str, root: Path, place: Path) -> dict:
     """Train all models on the tree; per cent with intervals over subjects, and paired tests."""
     paper = load_protocol("stcam")
-    plan = paper.resolve("quick", dataset, "stcam")
-    where = {"source": "real", "data_root": root, "size": plan.store_size, "faces": plan.faces}
+    recipe = paper.resolve("quick", dataset, "stcam")
+    where = {"source": "real", "data_root": root, "size": recipe.store_size, "faces": recipe.faces}
     store = open_store(dataset, **where)
-    paper, folds = fit_protocol(paper, tuple(range(1, plan.num_folds + 1)), store)
-    tasks = plan_tasks(paper, "quick", dataset, ["stcam"], folds, (0,))
+    folds = tuple(range(1, recipe.num_folds + 1))
     folder = results_folder("stcam", dataset, "real", "quick", place)
-    runs = {"STCAM": run_tasks(tasks, store, folder, preset="quick")}
+    tasks = plan_tasks(paper, "quick", ["stcam"], folds, (0,), store, folder)
+    print(Plan(tasks))
+    runs = {"STCAM": run_tasks(tasks)}
     for name, init in RIVALS.items():
-        runs[name] = run_peak_cnn(tasks, store, folder, preset="quick", init=init)
-    own = predictions_of(runs["STCAM"], plan.select)
+        runs[name] = run_peak_cnn(tasks, init)
+    own = predictions_of(runs["STCAM"], recipe.select)
     rows = {}
     for name, some in runs.items():
-        score = score_runs(some, store.classes, plan.select).loc["WAR"].round(1).to_dict()
+        score = score_runs(some, store.classes, recipe.select).loc["WAR"].round(1).to_dict()
         rows[name] = score | {"n": int(score["n"])}
         if name != "STCAM":
-            other = predictions_of(some, plan.select)["y_pred"]
+            other = predictions_of(some, recipe.select)["y_pred"]
             test = stats.mcnemar(own["y_true"], own["y_pred"], other.loc[own.index])
             rows[name] |= {"mcnemar_p": float(f"{test.p:.2g}")}
             rows[name] |= {"only_stcam": test.only_first, "only_cnn": test.only_second}
     facts = {"clips": len(store.manifest), "subjects": store.manifest["subject"].nunique()}
-    facts |= {"folds": len(folds), "passes": tasks[0].protocol.passes, "select": plan.select}
+    facts |= {"folds": len(tasks), "passes": tasks[0].recipe.passes, "select": recipe.select}
     return {**facts, "war_per_cent": rows}
 
 

@@ -39,11 +39,6 @@ class Cost:
     parameters: int
     macs: int
 
-    @property
-    def flops(self) -> int:
-        """Floating-point operations, two for each MAC."""
-        return 2 * self.macs
-
 
 @dataclass(frozen=True)
 class Latency:
@@ -229,14 +224,15 @@ def _countable() -> Iterator[None]:
 def trace_shapes(model: nn.Module, shape: tuple[int, ...], names: Sequence[str]) -> pd.DataFrame:
     """Return the output shape of the named submodules for one clip of `shape`, in that order.
 
-    Columns name and shape ("192 x 7 x 28 x 28", without the batch). Runs without memory, as
-    `count_cost` does.
+    Columns name and shape ("192 x 7 x 28 x 28", without the batch; of the first of several
+    outputs). Runs without memory, as `count_cost` does.
     """
     ghost = copy.deepcopy(model).to("meta").eval()
     found: dict[str, str] = {}
 
     def note(name: str):
         def hook(_module, _inputs, output) -> None:
+            output = output[0] if isinstance(output, tuple) else output
             found[name] = " x ".join(str(side) for side in output.shape[1:])
 
         return hook
@@ -246,6 +242,12 @@ def trace_shapes(model: nn.Module, shape: tuple[int, ...], names: Sequence[str])
     with torch.no_grad():
         ghost(torch.empty(1, *shape, device="meta"))
     return pd.DataFrame({"name": list(names), "shape": [found[name] for name in names]})
+
+
+def shape_texts(model: nn.Module, shape: tuple[int, ...], names: Sequence[str]) -> dict[str, str]:
+    """Return what `trace_shapes` finds as a dict, and the clip's own shape under "input"."""
+    traced = trace_shapes(model, shape, names)
+    return {"input": " x ".join(map(str, shape)), **dict(traced.itertuples(index=False))}
 
 
 class _Alive(TorchDispatchMode):

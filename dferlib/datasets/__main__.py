@@ -16,7 +16,6 @@ from dferlib.datasets.doctor.check import CheckReport, check
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.readers.access import access_table
 from dferlib.datasets.sources import READERS
-from dferlib.datasets.standins import trees
 from dferlib.files import write_atomic
 
 OPTIONS = {
@@ -89,7 +88,7 @@ def _write_report(report: CheckReport, crops: str, page: str) -> None:
 
 
 def _write_fixture(dataset: str, folder: str, subjects: int, seed: int) -> int:
-    # the renderer needs torch, the check does not
+    from dferlib.datasets.standins import trees  # the renderer needs torch, the check does not
 
     root = getattr(trees, f"write_{dataset}")(folder, subjects=subjects, seed=seed)
     sys.stdout.write(f"wrote procedural faces in the layout of {dataset} to {root}\n")

@@ -21,6 +21,14 @@ from dferlib.datasets.store import FrameStore
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# name -> mean and deviation (red, green, blue) of pixels in 0..1, and whether blue comes first:
+# what initial weights were trained on
+NORMALISATIONS = {
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD, False),
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), False),  # pixels / 255
+    # O. M. Parkhi, A. Vedaldi, A. Zisserman, BMVC 2015: pixels in 0..255 minus the mean face
+    "vggface": (tuple(v / 255 for v in (129.1863, 104.7624, 93.5940)), (1 / 255,) * 3, True),
+}
 CROPS = ("five", "random", "none")
 PEAKS = ("annotated", "last", "middle")
 
@@ -58,8 +66,9 @@ class ClipLoader:
     In training `crop` is "five" (a corner or the centre), "random" (anywhere) or "none" (the
     centre), and `flip` mirrors every other clip; test clips are centred and not mirrored. `peak` is
     the frame that the sampler takes for the apex: the "annotated" one, the "last" or the "middle".
-    `sampler_options` go to the sampler. Where it returns whole clips, a batch holds as many as do
-    not make it larger than `batch_size` clips of `num_frames`, and one at least.
+    `sampler_options` go to the sampler, `normalise` is one of NORMALISATIONS. Where the sampler
+    returns whole clips, a batch holds as many as do not make it larger than `batch_size` clips of
+    `num_frames`, and one at least.
     """
 
     store: FrameStore
@@ -72,9 +81,14 @@ class ClipLoader:
     flip: bool = True
     peak: str = "annotated"
     sampler_options: Mapping[str, Any] = field(default_factory=dict)
+    normalise: str = "imagenet"
 
     def __post_init__(self) -> None:
-        for name, value, known in (("crop", self.crop, CROPS), ("peak", self.peak, PEAKS)):
+        for name, value, known in (
+            ("crop", self.crop, CROPS),
+            ("peak", self.peak, PEAKS),
+            ("normalise", self.normalise, NORMALISATIONS),
+        ):
             if value not in known:
                 raise ValueError(f"{name} is {value!r}, allowed are {', '.join(known)}")
         if self.input_size > self.store.size:
@@ -139,7 +153,7 @@ class ClipLoader:
         yield from self._batches(np.asarray(clips), self.draw())
 
     def gather(self, clips: np.ndarray, draw: Draw | None = None) -> Tensor:
-        """The clips at these manifest rows as one batch (B, 3, T, H, W), ImageNet-normalised.
+        """The clips at these manifest rows as one normalised batch (B, 3, T, H, W).
 
         Clips of different lengths are padded by their last frames to the longest of them.
         """
@@ -152,7 +166,7 @@ class ClipLoader:
             after = self._pixels(np.ceil(rows).astype(np.int64), clips, draw).float()
             share = torch.from_numpy((rows % 1).astype(np.float32)).to(self.device)
             pixels = pixels.float().lerp(after, share[:, :, None, None, None])
-        return _normalise(pixels)
+        return _normalise(pixels, self.normalise)
 
     def _pixels(self, rows: np.ndarray, clips: np.ndarray, draw: Draw) -> Tensor:
         frames = torch.from_numpy(self.store.frames[rows]).to(self.device)
@@ -192,18 +206,19 @@ def to_clips(frames: np.ndarray, input_size: int) -> Tensor:
     return _normalise(torch.from_numpy(np.ascontiguousarray(frames[:, :, inner, inner])))
 
 
-def _normalise(pixels: Tensor) -> Tensor:
-    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).mul(255)
-    std = torch.tensor(IMAGENET_STD, device=pixels.device).mul(255)
-    return ((pixels.float() - mean) / std).permute(0, 4, 1, 2, 3).contiguous()
+def _normalise(pixels: Tensor, kind: str = "imagenet") -> Tensor:
+    mean, std, blue_first = NORMALISATIONS[kind]
+    mean = torch.tensor(mean, device=pixels.device).mul(255)
+    std = torch.tensor(std, device=pixels.device).mul(255)
+    clip = ((pixels.float() - mean) / std).permute(0, 4, 1, 2, 3)
+    return (clip.flip(1) if blue_first else clip).contiguous()
 
 
-def denormalise(clip: Tensor) -> Tensor:
-    """Undo the ImageNet normalisation of (..., 3, T, H, W); returns display values in 0..1."""
-    shape = (3, 1, 1, 1)
-    mean = torch.tensor(IMAGENET_MEAN, device=clip.device).view(shape)
-    std = torch.tensor(IMAGENET_STD, device=clip.device).view(shape)
-    return (clip * std + mean).clamp(0, 1)
+def denormalise(clip: Tensor, kind: str = "imagenet") -> Tensor:
+    """Undo the normalisation of (..., 3, T, H, W); returns display values, RGB in 0..1."""
+    mean, std, blue_first = NORMALISATIONS[kind]
+    mean, std = (torch.tensor(v, device=clip.device).view(3, 1, 1, 1) for v in (mean, std))
+    return ((clip.flip(-4) if blue_first else clip) * std + mean).clamp(0, 1)
 
 
 def _crop_and_mirror(frames: Tensor, corner: np.ndarray, mirror: np.ndarray, size: int) -> Tensor:

@@ -89,15 +89,28 @@ def official_folds(manifest: pd.DataFrame) -> int:
 
 
 def split_fold(
-    manifest: pd.DataFrame, fold: int, num_folds: int = 10, *, use_official: bool = True
+    manifest: pd.DataFrame,
+    fold: int,
+    num_folds: int = 10,
+    *,
+    use_official: bool = True,
+    holdout: bool = True,
 ) -> Split:
     """Split the clips for a fold (from 1): test, validation and the rest; see the module.
 
     Of subject folds the validation part is the next fold, cyclic. It costs the training part some
     clips, and is what makes a checkpoint selection that does not look at the test clips possible.
     `num_folds` counts for subject folds; official ones have a number of their own, and without
-    `use_official` they are left aside. DatasetError for a fold that does not exist.
+    `use_official` they are left aside. Without `holdout` the validation part is empty and its clips
+    are trained on, as where a paper keeps nothing out. DatasetError for a fold that does not exist.
     """
+    split = _split(manifest, fold, num_folds, use_official)
+    if holdout:
+        return split
+    return Split(np.union1d(split.train, split.val), split.val[:0], split.test)
+
+
+def _split(manifest: pd.DataFrame, fold: int, num_folds: int, use_official: bool) -> Split:
     official = official_folds(manifest) if use_official else 0
     count = official or num_folds
     if not 1 <= fold <= count:

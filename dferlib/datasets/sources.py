@@ -90,7 +90,7 @@ def find_source(
     parse_faces(faces)
     if source == "synthetic" or (source == "auto" and dataset not in READERS):
         _check_standin(dataset)
-        return synthetic_source(dataset, fraction, difficulty)
+        return synthetic_source(dataset, fraction, difficulty, faces)
     try:
         return real_source(scan_dataset(dataset, data_root, options), fraction, options, faces)
     except MissingDatasetError as error:
@@ -98,7 +98,7 @@ def find_source(
             raise
         if data_root or os.environ.get("DFER_DATA"):
             warnings.warn(f"using the procedural stand-in: {error}", stacklevel=3)
-        return synthetic_source(dataset, fraction, difficulty)
+        return synthetic_source(dataset, fraction, difficulty, faces)
 
 
 def _check_standin(dataset: str) -> None:
@@ -206,9 +206,9 @@ def _take_fraction(clips: Sequence[Clip], fraction: float) -> tuple[Clip, ...]:
     return tuple(clip for clip in clips if clip.subject in kept)
 
 
-def synthetic_source(dataset: str, fraction: float, difficulty: Any) -> Source:
-    """Source of a procedural stand-in."""
-    plan = _plan(dataset, fraction, difficulty)
+def synthetic_source(dataset: str, fraction: float, difficulty: Any, faces: str = "") -> Source:
+    """Source of a procedural stand-in; `faces` as for a real dataset."""
+    plan = _plan(dataset, fraction, difficulty, faces)
     classes, fingerprint = tuple(plan.classes), plan.fingerprint()
     manifest = check_manifest(plan.manifest, classes)
     return Source(
@@ -218,24 +218,29 @@ def synthetic_source(dataset: str, fraction: float, difficulty: Any) -> Source:
         classes,
         f"face-{digest(fingerprint)}",
         {"plan": fingerprint, "manifest": manifest_digest(manifest)},
-        lambda rows: partial(_render, dataset, fraction, difficulty, tuple(rows)),
+        lambda rows: partial(_render, dataset, fraction, difficulty, faces, tuple(rows)),
     )
 
 
 @cache
-def _plan(dataset: str, fraction: float, difficulty: Any) -> Any:
+def _plan(dataset: str, fraction: float, difficulty: Any, faces: str) -> Any:
     # torch is needed to render, not to read real data
     from dferlib.datasets.standins.plans import plan_standin
 
-    return plan_standin(dataset, fraction=fraction, difficulty=difficulty)
+    return plan_standin(dataset, fraction=fraction, difficulty=difficulty, faces=faces)
 
 
 def _render(
-    dataset: str, fraction: float, difficulty: Any, rows: tuple[int, ...], size: int
+    dataset: str,
+    fraction: float,
+    difficulty: Any,
+    faces: str,
+    rows: tuple[int, ...],
+    size: int,
 ) -> Produced:
     import torch
 
-    plan, threads = _plan(dataset, fraction, difficulty), torch.get_num_threads()
+    plan, threads = _plan(dataset, fraction, difficulty, faces), torch.get_num_threads()
     torch.set_num_threads(1)  # a second one gains little, and waiting for it costs a busy core
     try:
         frames, truth = plan.render_clips(list(rows), size)

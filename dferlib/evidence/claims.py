@@ -6,8 +6,7 @@ python -m dferlib.evidence.claims          writes results/evidence/claims.csv
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
@@ -15,19 +14,13 @@ from dferlib.evidence.audit import find_count
 from dferlib.evidence.power import ALPHA, allowed_by, clips_needed
 from dferlib.evidence.scoring import metric_name
 from dferlib.files import project_root, write_csv
-from dferlib.protocols import Reported, list_protocols, load_protocol
-from dferlib.protocols.reported import ceflnet, ecnn_fsa, hacn, stcam, stt
+from dferlib.protocols import Paper, Reported, list_protocols, load_protocol
+from dferlib.protocols.reported import ecnn_fsa
 
-# clips that the printed accuracies are shares of, as each paper counts them
-CLIPS = {
-    "stcam": dict(stcam.SEQUENCES),
-    "ceflnet": dict(ceflnet.CLIPS),
-    "hacn": dict(hacn.CLIPS),
-    "stt": dict(stt.CLIPS),
-    "ecnn_fsa": {
-        "ckplus": ecnn_fsa.COUNTS["ckplus"]["sequences"],
-        "afew": ecnn_fsa.COUNTS["afew"]["val"],
-    },
+# where a paper's criterion counts clips of its own row, of how many the tables' accuracies are
+TEXT_COUNTS = {
+    ("ecnn_fsa", "ckplus"): ecnn_fsa.COUNTS["ckplus"]["sequences"],
+    ("ecnn_fsa", "afew"): ecnn_fsa.COUNTS["afew"]["val"],
 }
 ALWAYS, NEVER, DEPENDS = "whatever the discordance", "never", "depends on the discordance"
 COLUMNS = ["paper", "table", "dataset", "own", "other", "cited", "own_war", "other_war"]
@@ -35,17 +28,7 @@ COLUMNS += ["difference", "n", "own_right", "other_right", "fits", "p_low", "p_h
 COLUMNS += ["significant", "clips_low", "clips_high"]
 
 
-class Published(Protocol):
-    """What a paper is here: its own model is the variant of its slug."""
-
-    slug: str
-    variants: Mapping[str, Any]
-
-    def reported(self, table: int | None = None, dataset: str | None = None) -> list[Reported]:
-        """Return the published cells."""
-
-
-def published_claims(papers: Iterable[Published] | None = None) -> pd.DataFrame:
+def published_claims(papers: Iterable[Paper] | None = None) -> pd.DataFrame:
     """Return the paper's own model against every other row of each table, in per cent.
 
     One row per pair: the counts nearest to the printed accuracies of n clips (`fits`: both print as
@@ -81,7 +64,12 @@ def compare_printed(first: float, second: float, n: int) -> dict[str, float | in
     return row | {"clips_low": needed[0], "clips_high": needed[1]}
 
 
-def _pairs(paper: Published) -> Iterator[dict]:
+def _clips(paper: Paper, dataset: str) -> int | None:
+    count = paper.counts.get((dataset, ""))
+    return count.n if count else TEXT_COUNTS.get((paper.slug, dataset))
+
+
+def _pairs(paper: Paper) -> Iterator[dict]:
     own_rows = paper.variants[paper.slug].rows
     tables: dict[tuple[int, str], list[Reported]] = {}
     for cell in paper.reported():
@@ -89,7 +77,7 @@ def _pairs(paper: Published) -> Iterator[dict]:
             tables.setdefault((cell.table, cell.dataset), []).append(cell)
     for (table, dataset), cells in tables.items():
         own = next((cell for cell in cells if cell.row == own_rows.get(table)), None)
-        n = CLIPS[paper.slug].get(dataset)
+        n = _clips(paper, dataset)
         if own is None or n is None:
             continue
         for cell in cells:

@@ -35,7 +35,7 @@ def provenance() -> dict[str, Any]:
         "dferlib": dferlib.__version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}".strip(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cpu_count": os.cpu_count(),
         "time_utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **{name: _version(name) for name in PACKAGES},
@@ -61,7 +61,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """Model name of the processor, as the system gives it."""
     # platform.processor() is empty on most Linux systems.
     with suppress(OSError):
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)

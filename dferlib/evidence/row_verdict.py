@@ -20,12 +20,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from dferlib.evidence.claims import Published
 from dferlib.evidence.comparison import compare_models
 from dferlib.evidence.metrics import choose, war
 from dferlib.evidence.power import ALPHA, clips_needed
 from dferlib.evidence.scoring import metric_name
-from dferlib.protocols import Criterion
+from dferlib.protocols import Criterion, Paper
 
 REPRODUCED, DIRECTION, CONTRADICTED = "reproduced", "direction reproduced", "contradicted"
 CANNOT_TELL, REAL_ONLY = "cannot tell", "real data only"
@@ -34,7 +33,7 @@ COLUMNS += ["low", "high", "p", "detectable", "clips_needed", "verdict", "text"]
 
 
 def judge_rows(
-    paper: Published,
+    paper: Paper,
     table: int,
     predictions: pd.DataFrame,
     classes: Sequence[str],
@@ -124,7 +123,7 @@ def _by_level(level: bool | None, criterion: Criterion | None, difference: float
     return {"verdict": verdict, "text": f"{'within' if level else 'outside'} the {criterion.text}"}
 
 
-def _printed(paper: Published, table: int, dataset: str) -> dict[str, tuple[str, float]]:
+def _printed(paper: Paper, table: int, dataset: str) -> dict[str, tuple[str, float]]:
     """Variant -> its row and its published WAR in per cent."""
     values = {
         cell.row: cell.value

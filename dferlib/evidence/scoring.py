@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dferlib.evidence import comparison, metrics, stats
+from dferlib.names import SELECTION_RULES
 
 _NAMES = {"accuracy": "WAR", "WAR": "WAR", "UAR": "UAR", "F1": "F1"}
 _METRICS = {"WAR": stats.war_of, "UAR": stats.uar_of, "F1": stats.f1_of}
@@ -121,9 +122,7 @@ def selection_gaps(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.Da
     """WAR of each variant under each selection rule, and what peeking at the test fold adds to the
     last epoch.
     """
-    rules = [
-        rule for rule in ("last", "best_val", "best_test") if rule in set(predictions["select"])
-    ]
+    rules = [rule for rule in SELECTION_RULES if rule in set(predictions["select"])]
     table = pd.DataFrame(
         {rule: score_variants(predictions, classes, rule)["war"] for rule in rules}
     )
@@ -162,22 +161,6 @@ def explain_tables(predictions: pd.DataFrame, classes: tuple[str, ...], select: 
             "hangs on single clips; its interval cannot tell."
         )
     return text
-
-
-def untrained_rows(history: pd.DataFrame, num_classes: int) -> str:
-    """Say which variants a run's history leaves near where they began: their training loss after
-    the last epoch is above nine tenths of ln K, that of guessing.
-    """
-    last = history[history["epoch"] == history["epoch"].max()]
-    losses = last.groupby("variant", sort=False)["train_loss"].mean()
-    guessing = float(np.log(num_classes))
-    slow = [f"**{name}** ({loss:.2f})" for name, loss in losses.items() if loss > 0.9 * guessing]
-    if not slow:
-        return "Every row has left the loss of guessing behind."
-    return (
-        f"Hardly trained in this time: {', '.join(slow)}, where guessing has a loss of "
-        f"{guessing:.2f}. Their accuracy says nothing about their structure."
-    )
 
 
 def commonest_confusion(

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-from dferlib.evidence.tables import Evidence, published_beside_ours
+from dferlib.evidence.tables import PUBLISHED_ONLY, Evidence, published_beside_ours
 from dferlib.files import project_root, write_atomic, write_csv
-from dferlib.protocols import Protocol
+from dferlib.protocols import Paper
 
 SUMMARY_KEY = ["paper", "dataset", "source", "preset"]
 SUMMARY_COLUMNS = ["paper", "table", "dataset", "row", "metric", "published", "ours", "ci_low"]
@@ -22,7 +22,7 @@ SUMMARY_COLUMNS += ["ci_high", "n", "select", "source", "preset", "status"]
 
 def update_summary(
     path: Path,
-    paper: Protocol,
+    paper: Paper,
     evidence: Evidence,
     tables: Iterable[int],
     *,
@@ -42,12 +42,12 @@ def update_summary(
     cells = []
     for table in tables:
         rows = published_beside_ours(paper, table, evidence, dataset=dataset, select=select)
-        cells.append(rows[rows["status"] != "published only"].assign(table=table))
+        cells.append(rows[~rows["status"].str.startswith(PUBLISHED_ONLY)].assign(table=table))
     new = pd.concat(cells, ignore_index=True).assign(select=select, **key)
     new["metric"] = new["metric"] + " (" + new["unit"] + ")"
     if source == "synthetic":
         new["status"] = new["status"].replace("run", "synthetic, not a reproduction")
-    new = new[SUMMARY_COLUMNS].round(2)
+    new = new[SUMMARY_COLUMNS].round(4)  # F1 is printed as a fraction
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(".summary.lock"), timeout=120):
         old = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=SUMMARY_COLUMNS)

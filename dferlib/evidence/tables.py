@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,14 +16,11 @@ from pandas.io.formats.style import Styler
 
 from dferlib.evidence.runs import IDENTITY, Run, load_runs, results_folder
 from dferlib.evidence.scoring import RECALL, metric_name, score_metrics
-from dferlib.protocols import OWN_CLIPS, Protocol, Reported
-
-if TYPE_CHECKING:
-    pass
+from dferlib.protocols import OWN_CLIPS, Paper, Reported
 
 Evidence = Mapping[str, pd.DataFrame]
 
-NOT_RUN = "not run"
+NOT_RUN, PUBLISHED_ONLY = "not run", "published only"
 TABLE_COLUMNS = ["dataset", "row", "metric", "unit", "published", "ours", "ci_low", "ci_high"]
 TABLE_COLUMNS += ["uar", "n", "status"]
 
@@ -39,47 +35,75 @@ def tidy(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def load_evidence(
-    paper: Protocol, source: str, preset: str, results_dir: str | Path = ""
+    paper: Paper,
+    source: str,
+    preset: str,
+    results_dir: str | Path = "",
+    init: str = "paper",
 ) -> dict[str, pd.DataFrame]:
     """Predictions of every dataset of the paper that has finished runs at this source and preset.
 
-    Where a variant, fold and seed was run more than once (the code changed in between), the newest
-    counts.
+    Only runs that started from `init` count, by default those that started from what the paper's
+    protocol says; rows made from others, which say so in their name, stay. Where a variant, fold
+    and seed was run more than once (the code changed in between), the newest counts.
     """
     evidence = {}
     for dataset in paper.datasets:
         runs = load_runs(results_folder(paper.slug, dataset, source, preset, results_dir))
+        records = runs.records
         if len(runs):
-            made = runs.records["provenance"].map(lambda entry: entry["time_utc"])
-            newest = runs.records.assign(made=made).sort_values("made")
-            newest = newest.drop_duplicates(["variant", "fold", "seed"], keep="last")["run_id"]
-            evidence[dataset] = runs.predictions[runs.predictions["run_id"].isin(newest)]
+            begun = records["protocol"].map(lambda settings: settings["init"])
+            asked = records["variant"].map(
+                lambda name, dataset=dataset: _init_of(paper, preset, dataset, name, init)
+            )
+            made = records["provenance"].map(lambda entry: entry["time_utc"])
+            newest = records.assign(made=made)[asked.isna() | (begun == asked)]
+            newest = newest.sort_values("made").drop_duplicates(
+                ["variant", "fold", "seed"], keep="last"
+            )
+            found = runs.predictions[runs.predictions["run_id"].isin(newest["run_id"])]
+            if len(found):
+                evidence[dataset] = found
     return evidence
 
 
-def command(paper: Protocol, dataset: str, variant: str = "") -> str:
-    """The command that runs the paper's notebook on a dataset, or one more row of it."""
+def _init_of(paper: Paper, preset: str, dataset: str, variant: str, init: str) -> str | None:
+    """What a row starts from when a notebook asks for `init`; None for a row with its own start."""
+    if variant not in paper.variants:
+        return None
+    return paper.resolve(preset, dataset, variant).init if init == "paper" else init
+
+
+def command(paper: Paper, dataset: str, variant: str = "", options: str = "") -> str:
+    """The command that runs the paper's notebook on a dataset, or one more row of it.
+
+    `options` are the further ones of the run beside which the row is to stand, such as
+    "-p preset quick -p source synthetic".
+    """
     text = f"papermill notebooks/{paper.slug}.ipynb out.ipynb -p dataset {dataset}"
+    text += f" {options}" if options else ""
     text += " -p data_root FOLDER" if dataset == OWN_CLIPS else ""
     return f"{text} -p variants {variant}" if variant else text
 
 
 def published_beside_ours(
-    paper: Protocol,
+    paper: Paper,
     table: int,
     evidence: Evidence,
     *,
     dataset: str | None = None,
     select: str = "last",
     metric: str | None = None,
+    options: str = "",
 ) -> pd.DataFrame:
     """The cells of one of the paper's tables with our value, its 95 % interval, n and status.
 
     One row per row of the table and metric, in the order of the paper; ``metric`` ("WAR", "UAR",
     "F1" or "recall <class>", see ``scoring``) keeps that one alone. Cells that predictions cannot
     fill, such as parameters, are left out. Values of ours are in the unit of the published cell,
-    ``uar`` is in per cent. Status is ``run``; ``published only`` for other people's methods; or
-    ``not run`` with the command. One's own clips in ``evidence`` follow, with nothing published.
+    ``uar`` is in per cent. Status is ``run``; ``published only`` for other people's methods, with
+    the reason where the authors' own cannot be run; or ``not run`` with the command, which holds
+    ``options`` (see ``command``). One's own clips in ``evidence`` follow, with nothing published.
     Raises ValueError for a metric that the table does not have.
     """
     variant_of = {v.rows[table]: slug for slug, v in paper.variants.items() if table in v.rows}
@@ -90,15 +114,16 @@ def published_beside_ours(
     if metric is not None and metric not in names:
         raise ValueError(f"metric is {metric!r}; Table {table} has: {', '.join(names) or 'none'}")
     chosen = [pair for pair in cells if metric in (None, metric_name(pair[0].metric))]
-    return cells_beside_ours(paper, chosen, evidence, select=select)
+    return cells_beside_ours(paper, chosen, evidence, select=select, options=options)
 
 
 def cells_beside_ours(
-    paper: Protocol,
+    paper: Paper,
     cells: Iterable[tuple[Reported, str | None]],
     evidence: Evidence,
     *,
     select: str = "last",
+    options: str = "",
 ) -> pd.DataFrame:
     """Any published cells, those of a figure for instance, with the variant that each belongs to.
 
@@ -116,9 +141,11 @@ def cells_beside_ours(
             scored[cell.dataset] = score_metrics(evidence[cell.dataset], classes, wanted, select)
         name = metric_name(cell.metric)
         row = {"dataset": cell.dataset, "row": cell.row, "metric": name, "unit": cell.unit}
-        row |= {"published": cell.value, "status": "published only"}
+        reason = paper.not_run.get(cell.row, "")
+        status = f"{PUBLISHED_ONLY}, cannot be run: {reason}" if reason else PUBLISHED_ONLY
+        row |= {"published": cell.value, "status": status}
         if variant is not None:
-            row |= _own(paper, variant, name, cell, scored.get(cell.dataset))
+            row |= _own(paper, variant, name, cell, scored.get(cell.dataset), options)
         rows.append(row)
     result = pd.DataFrame(rows, columns=TABLE_COLUMNS)
     numbers = ["published", "ours", "ci_low", "ci_high", "uar"]
@@ -127,14 +154,19 @@ def cells_beside_ours(
 
 
 def _own(
-    paper: Protocol, variant: str, name: str, cell: Reported, scored: pd.DataFrame | None
+    paper: Paper,
+    variant: str,
+    name: str,
+    cell: Reported,
+    scored: pd.DataFrame | None,
+    options: str,
 ) -> dict:
     """What a row that can be run has to show, or how to run it."""
     if scored is None:
-        return {"status": f"{NOT_RUN}: {command(paper, cell.dataset)}"}
+        return {"status": f"{NOT_RUN}: {command(paper, cell.dataset, options=options)}"}
     if (variant, name) not in scored.index:
         row = variant if variant in paper.variants else ""
-        return {"status": f"{NOT_RUN}: {command(paper, cell.dataset, row)}"}
+        return {"status": f"{NOT_RUN}: {command(paper, cell.dataset, row, options)}"}
     own, scale = scored.loc[(variant, name)], 100 if cell.unit == "%" else 1
     values = {"ours": own["value"], "ci_low": own["low"], "ci_high": own["high"]}
     values = {key: scale * value for key, value in values.items()}
@@ -185,8 +217,13 @@ def show_wide(table: pd.DataFrame, source: str, *, intervals: bool = False) -> S
     return style.format("{}", subset=[("", "n")], na_rep="")
 
 
-def describe_datasets(paper: Protocol, manifests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Table 1: subjects and sequences as published and as counted in the manifests at hand."""
+def describe_datasets(
+    paper: Paper, manifests: Mapping[str, pd.DataFrame], options: str = ""
+) -> pd.DataFrame:
+    """Table 1: subjects and sequences as published and as counted in the manifests at hand.
+
+    The commands for datasets that are not at hand hold `options`; see `command`.
+    """
     rows = []
     for dataset in dict.fromkeys((*paper.datasets, *manifests)):
         cells = paper.reported(1, dataset) if dataset in paper.datasets else ()
@@ -198,7 +235,7 @@ def describe_datasets(paper: Protocol, manifests: Mapping[str, pd.DataFrame]) ->
             row |= {"subjects": clips["subject"].nunique(), "sequences": len(clips)}
             row |= {"frames": int(clips["n_frames"].sum()), "status": "at hand"}
         else:
-            row["status"] = f"{NOT_RUN}: {command(paper, dataset)}"
+            row["status"] = f"{NOT_RUN}: {command(paper, dataset, options=options)}"
         rows.append(row)
     table = pd.DataFrame(rows)
     counts = [name for name in ("subjects", "sequences", "frames") if name in table]
@@ -218,8 +255,8 @@ def read_table(table: pd.DataFrame) -> str:
     best = own.loc[own["ours"].idxmax()]
     overlap = own[(own["ci_high"] >= best["ci_low"]) & (own["row"] != best["row"])]
     text = (
-        f"Highest {metric} here: **{best['row']}** on {best['dataset']} with {best['ours']:.1f} "
-        f"[{best['ci_low']:.1f}, {best['ci_high']:.1f}], n = {best['n']}."
+        f"Highest {metric} here: **{best['row']}** on {best['dataset']} with {best['ours']:.2f} "
+        f"[{best['ci_low']:.2f}, {best['ci_high']:.2f}], n = {best['n']}."
     )
     if len(own) > 1:
         text += f" The intervals of {len(overlap)} of the other {len(own) - 1} rows overlap with it"
@@ -228,7 +265,7 @@ def read_table(table: pd.DataFrame) -> str:
 
 
 def own_cells(
-    paper: Protocol, table: int, evidence: Mapping[str, pd.DataFrame], dataset: str | None = None
+    paper: Paper, table: int, evidence: Mapping[str, pd.DataFrame], dataset: str | None = None
 ) -> list[Reported]:
     """Cells without a value for the datasets in the evidence that the paper does not have.
 
@@ -247,13 +284,13 @@ def own_cells(
     ]
 
 
-def classes_of(paper: Protocol, dataset: str, predictions: pd.DataFrame) -> tuple[str, ...]:
+def classes_of(paper: Paper, dataset: str, predictions: pd.DataFrame) -> tuple[str, ...]:
     """Class names of a dataset of the paper; of one's own clips, their numbers as text."""
     count = sum(name.startswith("p_") for name in predictions)
     return paper.classes.get(dataset) or tuple(map(str, range(count)))
 
 
-def published_confusion(paper: Protocol, dataset: str, classes: tuple[str, ...]) -> np.ndarray:
+def published_confusion(paper: Paper, dataset: str, classes: tuple[str, ...]) -> np.ndarray:
     """The published confusion matrix of a dataset; all NaN for one that the paper does not have."""
     if dataset in paper.datasets:
         return paper.reported_confusion(dataset)[1]

@@ -1,14 +1,153 @@
-"""Block diagrams of networks, drawn from the shapes that were traced through them."""
+"""Block diagrams of networks, drawn from the shapes that were traced through them.
+
+`plot_schematic` draws what a table says; the tables of the papers' figures are in `schematics`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+
+KINDS = ("box", "own", "data", "operator", "joint", "frame", "cells")
+_COLOURS = {"box": "#eeeeee", "own": "#cfe0f3", "operator": "white"}
+_LINE = {"color": "0.2", "linewidth": 1.1}
+
+
+def plot_schematic(blocks: pd.DataFrame, *, title: str = "", scale: float = 0.62) -> Figure:
+    """Draw boxes, operators and arrows as a table says, one panel below the other.
+
+    A row is a block: ``name``; ``text``; ``kind``, one of `KINDS`; its centre ``x``, ``y`` and its
+    ``width`` and ``height``, in units of ``scale`` inches; ``after``, the names, separated by
+    spaces, of the blocks from which arrows come; ``shape``, written below it; ``panel``, the title
+    of its panel. "own" boxes stand out; "data" is text without a box; an "operator" is a circle; a
+    "joint" is a bend, where lines turn; a "frame" surrounds others and has its text on top;
+    "cells" is a row of cells whose ``values`` (0 to 1) are their shades. ValueError for an unknown
+    kind or a name in ``after`` that its panel does not have.
+    """
+    unknown = set(blocks["kind"]) - set(KINDS)
+    if unknown:
+        raise ValueError(f"kind is {sorted(unknown)}; valid: {', '.join(KINDS)}")
+    panels = list(blocks.groupby("panel", sort=False))
+    limits = [_limits(panel) for _, panel in panels]
+    width = max(right - left for left, right, _, _ in limits)
+    heights = [top - bottom for _, _, bottom, top in limits]
+    figure, axes = plt.subplots(
+        len(panels),
+        figsize=(scale * width, scale * (sum(heights) + 0.5 * len(panels) + 0.5)),
+        height_ratios=heights,
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, (name, panel), (left, _, bottom, top) in zip(axes[:, 0], panels, limits, strict=True):
+        ax.set(xlim=(left, left + width), ylim=(bottom, top), aspect="equal", anchor="W")
+        ax.axis("off")
+        ax.set_title(name, fontsize=9, loc="left")
+        _draw(ax, panel)
+    figure.suptitle(title)
+    return figure
+
+
+def _limits(panel: pd.DataFrame) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a panel, with room for shapes and the texts of frames."""
+    halves = panel["width"] / 2, panel["height"] / 2
+    low, high = panel["y"] - halves[1], panel["y"] + halves[1]
+    return (
+        (panel["x"] - halves[0]).min() - 0.3,
+        (panel["x"] + halves[0]).max() + 0.3,
+        low.min() - 0.6,
+        high.max() + 0.5,
+    )
+
+
+def _draw(ax: Axes, panel: pd.DataFrame) -> None:
+    places = {block.name: block for block in panel.set_index("name", drop=False).itertuples(False)}
+    for block in places.values():
+        for source in block.after.split():
+            if source not in places:
+                raise ValueError(f"{block.name!r} comes after {source!r}, which its panel has not")
+            _connect(ax, places[source], block)
+        _PAINT.get(block.kind, _paint_box)(ax, block)
+        if block.shape:
+            below = block.y - block.height / 2 - 0.08
+            ax.text(
+                block.x, below, block.shape, ha="center", va="top", fontsize=6.5, family="monospace"
+            )
+
+
+def _connect(ax: Axes, source, target) -> None:
+    """An arrow from edge to edge; into a joint a line without a head."""
+    start = _edge(source, np.array([target.x, target.y]))
+    end = _edge(target, np.array([source.x, source.y]))
+    if target.kind == "joint":
+        ax.plot(*zip(start, end, strict=True), **_LINE)
+    else:
+        _arrow(ax, tuple(start), tuple(end))
+
+
+def _edge(block, towards: np.ndarray) -> np.ndarray:
+    """Where the line from the middle of a block to a point leaves the block."""
+    centre = np.array([block.x, block.y])
+    step = towards - centre
+    if block.kind == "joint" or not step.any():
+        return centre
+    if block.kind == "operator":
+        return centre + step / np.hypot(*step) * block.height / 2
+    reach = np.array([block.width, block.height]) / 2 + 0.04
+    with np.errstate(divide="ignore"):
+        return centre + step * min(1, (reach / np.abs(step)).min())
+
+
+def _paint_box(ax: Axes, block) -> None:
+    corner = (block.x - block.width / 2, block.y)
+    _box(ax, corner, block.width, block.height, block.text, _COLOURS[block.kind])
+
+
+def _paint_data(ax: Axes, block) -> None:
+    ax.text(block.x, block.y, block.text, ha="center", va="center", fontsize=8)
+
+
+def _paint_operator(ax: Axes, block) -> None:
+    ax.add_patch(plt.Circle((block.x, block.y), block.height / 2, fc="white", ec="0.2", lw=1.0))
+    ax.text(block.x, block.y, block.text, ha="center", va="center", fontsize=9)
+
+
+def _paint_frame(ax: Axes, block) -> None:
+    corner = (block.x - block.width / 2, block.y - block.height / 2)
+    style = {"fc": "none", "ec": "0.45", "lw": 0.9, "ls": "--"}
+    ax.add_patch(Rectangle(corner, block.width, block.height, **style))
+    above = block.y + block.height / 2 + 0.08
+    ax.text(corner[0], above, block.text, ha="left", va="bottom", fontsize=8, color="0.25")
+
+
+def _paint_cells(ax: Axes, block) -> None:
+    side = block.width / len(block.values)
+    lower = block.y - block.height / 2
+    for index, value in enumerate(block.values):
+        corner = (block.x - block.width / 2 + index * side, lower)
+        colour = plt.get_cmap("Blues")(0.1 + 0.8 * value)
+        ax.add_patch(Rectangle(corner, side, block.height, fc=colour, ec="0.3", lw=0.6))
+    if block.text:
+        above = lower + block.height + 0.06
+        ax.text(block.x, above, block.text, ha="center", va="bottom", fontsize=8)
+
+
+def _paint_nothing(_ax: Axes, _block) -> None:
+    """A joint is only its lines."""
+
+
+_PAINT = {
+    "data": _paint_data,
+    "operator": _paint_operator,
+    "frame": _paint_frame,
+    "cells": _paint_cells,
+    "joint": _paint_nothing,
+}
 
 
 def plot_stages(stages: pd.DataFrame, *, title: str = "") -> Figure:

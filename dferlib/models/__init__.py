@@ -16,17 +16,17 @@ The module may also say how weights get in: `PRETRAIN_OPTIONS`, the options chan
 (no attention, say), or `PRETRAIN_AS`, the name of a model with the same backbone, which is
 pre-trained in its place; and `torchvision_weights(**options) -> state dict`.
 
-A file without `build`, or with a leading underscore, is not a model.
+What several models are made of lies in `parts/`.
 """
 
 from __future__ import annotations
 
-import ast
-import difflib
 import inspect
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dferlib.names import unknown_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,8 +36,7 @@ _FOLDER = Path(__file__).parent
 
 def list_models() -> tuple[str, ...]:
     """Name every model, in alphabetical order, without importing any of them."""
-    files = sorted(_FOLDER.glob("[!_]*.py"))
-    return tuple(path.stem for path in files if _has_build(path))
+    return tuple(path.stem for path in sorted(_FOLDER.glob("[!_]*.py")))
 
 
 def list_options(name: str) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def create_model(name: str, num_classes: int, **options: Any) -> nn.Module:
     valid = list_options(name)
     for option in options:
         if option not in valid:
-            raise ValueError(_unknown(f"option of model {name!r}", option, valid))
+            raise ValueError(unknown_name(f"option of model {name!r}", option, valid))
     if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
         raise ValueError(f"num_classes is {num_classes!r}; a classifier needs an int of 2 or more")
     from dferlib.models.parts.stem import guard_convolutions
@@ -74,16 +73,5 @@ def create_model(name: str, num_classes: int, **options: Any) -> nn.Module:
 def _load(name: str):
     models = list_models()
     if name not in models:
-        raise ValueError(_unknown("model", name, models))
+        raise ValueError(unknown_name("model", name, models))
     return import_module(f"{__name__}.{name}")
-
-
-def _has_build(path: Path) -> bool:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body)
-
-
-def _unknown(what: str, name: object, valid) -> str:
-    close = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"unknown {what}: {name!r}{hint} Valid: {', '.join(sorted(valid))}"

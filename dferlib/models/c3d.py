@@ -27,8 +27,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models.parts.build import initialise, scaler
-from dferlib.models.parts.frames import check_clip, refuse_lengths
+from dferlib.models.parts.build import check_choices, initialise, scaler
+from dferlib.models.parts.frames import ClipModel, check_clip, refuse_lengths
 
 INPUT = (3, 16, 112, 112)
 
@@ -45,12 +45,11 @@ def build(
     readout: str = "mean",
 ) -> C3D:
     """Build C3D; see the table at the top of this file."""
-    if readout not in READOUTS:
-        raise ValueError(f"readout is {readout!r}; valid: {', '.join(READOUTS)}")
+    check_choices(readout=(readout, READOUTS))
     return initialise(C3D(num_classes, batch_norm, width, dropout, readout == "rows"))
 
 
-class C3D(nn.Module):
+class C3D(ClipModel):
     """Eight convolutions in five groups, three fully connected layers; see the top of this file."""
 
     def __init__(
@@ -72,8 +71,6 @@ class C3D(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(wide, num_classes))
         self.num_features = wide
         self.rows = rows
-        self.record_attention = False  # part of the interface; there is no attention here
-        self.attention: dict[str, Tensor] = {}
 
     @property
     def cam_layer(self) -> nn.Module:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from dferlib.models.c3d import group, halve
 from dferlib.models.parts.build import initialise, scaler
-from dferlib.models.parts.frames import check_clip, refuse_lengths
+from dferlib.models.parts.frames import ClipModel, check_parts, refuse_lengths
 
 INPUT = (3, 35, 224, 224)  # 7 clips of 5 frames
 
@@ -44,7 +44,7 @@ def build(
     return initialise(C3DLSTM(num_classes, num_clips, hidden, batch_norm, width))
 
 
-class C3DLSTM(nn.Module):
+class C3DLSTM(ClipModel):
     """conv1 to conv4 of C3D on every clip, the mean over time and place, an LSTM over the clips."""
 
     def __init__(
@@ -63,8 +63,6 @@ class C3DLSTM(nn.Module):
         self.num_features = scale(hidden)
         self.lstm = nn.LSTM(c4, self.num_features, batch_first=True)
         self.head = nn.Linear(self.num_features, num_classes)
-        self.record_attention = False  # part of the interface; there is no attention here
-        self.attention: dict[str, Tensor] = {}
 
     @property
     def cam_layer(self) -> nn.Module:
@@ -78,12 +76,7 @@ class C3DLSTM(nn.Module):
 
     def forward_features(self, clip: Tensor) -> Tensor:
         """Return the last state (B, hidden) of clips (B, 3, T, H, W)."""
-        check_clip(clip)
-        if clip.shape[2] % self.num_clips:
-            raise ValueError(
-                f"clip has {clip.shape[2]} frames, which are no whole number for each of "
-                f"{self.num_clips} clips; sample num_clips x K frames"
-            )
+        check_parts(clip, self.num_clips)
         parts = clip.unflatten(2, (self.num_clips, -1)).transpose(1, 2).flatten(0, 1)
         x = self._halve(self.conv2(self.pool1(self.conv1(parts))))
         x = self._halve(self.conv3(x))

@@ -30,21 +30,21 @@ both Eq. 2 and 3, one linear layer; 12,230,215 parameters.
 Not said: the pooling of f-hat' (maximum, as published), whether A depends on the class (Eq. 5 gives
 one score a clip, and so does the published network), and how the rows of Table 6 without LRL or
 EIAN end. Here a clip without LRL is f-hat' itself, and clips without EIAN are averaged; "none" is
-the mean of the frames' logits, which for one linear layer is the logits of their mean. The authors
-loop over clips and frames, so that in training each position has batch statistics of its own; that
-is norm="position".
+the mean of the frames' logits, which for one linear layer is the logits of their mean. q^0 in front
+of LRL's sigmoid starts near zero; drawn like other layers it shuts a quarter of the gates. The
+authors loop over clips and frames, so that in training each position has batch statistics of its
+own; that is norm="position".
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models.parts.build import initialise, scaler
-from dferlib.models.parts.frames import check_clip, encode_frames, frames_to_clip
+from dferlib.models.parts.attention import attention_weights, merge_heads, split_heads
+from dferlib.models.parts.build import check_choices, initialise, near_zero, scaler
+from dferlib.models.parts.frames import FrameModel, check_parts, encode_frames, refuse_lengths
 from dferlib.models.parts.grouped_norm import NORMS, set_positions, use_positions
 from dferlib.models.parts.resnet import Pooled, ResNet18, imagenet_resnet18
 
@@ -68,13 +68,7 @@ def build(
     width: float = 1.0,
 ) -> CEFLNet:
     """Build CEFLNet or a row of its Table 6; see the top of this file."""
-    for name, value, known in (
-        ("parts", parts, PARTS),
-        ("reading", reading, READINGS),
-        ("norm", norm, NORMS),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} is {value!r}; valid: {', '.join(known)}")
+    check_choices(parts=(parts, PARTS), reading=(reading, READINGS), norm=(norm, NORMS))
     if num_clips < 1:
         raise ValueError(f"num_clips is {num_clips}; a video has 1 clip or more")
     maps = ResNet18(width)
@@ -108,11 +102,11 @@ class SelfAttention(nn.Module):
 
     def forward(self, f: Tensor, keep: bool) -> tuple[Tensor, Tensor | None]:
         """Return f' for frames f (M, K, d) and, with `keep`, the weights (M, heads, K, K)."""
-        q, k, v = self.qkv(f).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        weights = _weights(q, k) if keep else None
+        q, k, v = split_heads(self.qkv(f), self.heads)
+        weights = attention_weights(q, k) if keep else None
         dropout = self.dropout.p if self.training else 0.0
         read = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        read = self.project(read.transpose(1, 2).flatten(2))
+        read = self.project(merge_heads(read))
         return self.norm(f + self.dropout(read)), weights
 
 
@@ -129,7 +123,7 @@ class PlainSelfAttention(nn.Module):
     def forward(self, f: Tensor, keep: bool) -> tuple[Tensor, Tensor | None]:
         """Return f' for frames f (M, K, d) and, with `keep`, the weights (M, 1, K, K)."""
         q, k, v = (layer(f)[:, None] for layer in (self.query, self.key, self.value))
-        weights = _weights(q, k) if keep else None
+        weights = attention_weights(q, k) if keep else None
         return F.scaled_dot_product_attention(q, k, v)[:, 0], weights
 
 
@@ -146,6 +140,7 @@ class Relation(nn.Module):
         self.project = nn.Linear(2 * dim if raw else dim, dim)  # q^1
         self.dropout = nn.Dropout(0.5 if raw else 0.0)
         initialise(self)
+        near_zero(self.score)
 
     def forward(self, f: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
         """Return R (M, d) and w (M, K) for f and f', both (M, K, d)."""
@@ -170,7 +165,7 @@ class Intensity(nn.Module):
         return (scores[..., None] * clips).amax(1), scores  # Eq. 7, 8
 
 
-class CEFLNet(nn.Module):
+class CEFLNet(FrameModel):
     """The whole network; see `build`. Clips (B, 3, T, H, W) hold n clips of T / n frames in order.
 
     Recorded maps, where the parts are there: "sal" (B, n, heads, K, K), rows the reading frame;
@@ -192,28 +187,11 @@ class CEFLNet(nn.Module):
         self.sal, self.lrl, self.eian = sal, lrl, eian
         self.head = head
         self.num_features = maps.channels
-        self.record_attention = False
-        self.attention: Maps = {}
-
-    @property
-    def cam_layer(self) -> nn.Module:
-        """The backbone's last stage; `cam_reshape` puts its output in clip order."""
-        return self.backbone.maps.last_stage
-
-    def cam_reshape(self, activation: Tensor, num_frames: int) -> Tensor:
-        """Return (B, C, T, h, w) for the backbone's (B T, C, h, w)."""
-        return frames_to_clip(activation, num_frames)
 
     def encode(self, clip: Tensor) -> Tensor:
         """Return f (B, T, d), one vector a frame, of clips (B, 3, T, H, W)."""
-        check_clip(clip)
-        frames = clip.shape[2]
-        if frames % self.num_clips:
-            raise ValueError(
-                f"clip has {frames} frames, which are no whole number for each of "
-                f"{self.num_clips} clips; sample num_clips x K frames"
-            )
-        set_positions(self.backbone, frames)
+        check_parts(clip, self.num_clips)
+        set_positions(self.backbone, clip.shape[2])
         return encode_frames(self.backbone, clip, None)
 
     def forward_features(self, clip: Tensor) -> Tensor:
@@ -243,21 +221,13 @@ class CEFLNet(nn.Module):
 
     def forward(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return logits (B, num_classes); ValueError if lengths are given."""
-        if lengths is not None:
-            raise ValueError(
-                "CEFLNet reads num_clips x K frames and takes no lengths; a sampler brings clips "
-                "of any length to that number"
-            )
+        refuse_lengths(self, lengths)
         return self.head(self.forward_features(clip))
 
 
 def torchvision_weights(**options: float) -> dict[str, Tensor]:
     """Return torchvision's ImageNet weights of ResNet-18 (downloaded once)."""
     return imagenet_resnet18("backbone.maps.", options["width"])
-
-
-def _weights(q: Tensor, k: Tensor) -> Tensor:
-    return (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1)
 
 
 def _classifier(dim: int, num_classes: int, width: float) -> nn.Sequential:

@@ -16,7 +16,7 @@ out stands for the video. Nothing in it knows the order of the frames.
 | -                                       | `width`     | 1.0; scales all channels |
 
 `backbone_dim`, `branch_dim`, `branch_kernel`, `tap` and `batch_norm` are those of the improved
-VGG-16, see `_improved_vgg.py`.
+VGG-16, see `parts/improved_vgg.py`.
 
 What the paper leaves open, and what is done here:
 
@@ -40,8 +40,9 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models.parts.build import initialise
-from dferlib.models.parts.frames import encode_frames, frames_to_clip, mean_over_frames, real_frames
+from dferlib.models.parts.attention import attention_weights
+from dferlib.models.parts.build import check_choices, initialise
+from dferlib.models.parts.frames import FrameModel, encode_frames, mean_over_frames, real_frames
 from dferlib.models.parts.improved_vgg import ImprovedVGG16
 from dferlib.models.parts.vgg16 import imagenet_vgg16
 
@@ -78,9 +79,7 @@ def build(
     width: float = 1.0,
 ) -> ECNNFSA:
     """Build ECNN-FSA or a row of its tables; see the table at the top of this file."""
-    for name, value, known in (("fusion", fusion, FUSIONS), ("readout", readout, READOUTS)):
-        if value not in known:
-            raise ValueError(f"{name} is {value!r}; valid: {', '.join(known)}")
+    check_choices(fusion=(fusion, FUSIONS), readout=(readout, READOUTS))
     if fc_layers not in (1, 2):
         raise ValueError(f"fc_layers is {fc_layers!r}; 1 or 2")
     backbone = ImprovedVGG16(
@@ -120,9 +119,7 @@ class FrameAttention(nn.Module):
         if maps is None and self.readout == "mean":
             saliency = F.scaled_dot_product_attention(q, k, v, attn_mask=keys, scale=self.s)
             return mean_over_frames(saliency + x if self.residual else saliency, mask)
-        scores = self.s * q @ k.mT
-        scores = scores if keys is None else scores.masked_fill(~keys, -math.inf)
-        weights = scores.softmax(-1)
+        weights = attention_weights(q, k, keys, self.s)
         given = mean_over_frames(weights, mask)  # W_sa
         if maps is not None:
             maps |= {"fsa": weights.detach(), "frames": given.detach()}
@@ -152,7 +149,7 @@ class ScoreFusion(nn.Module):
         return scores.masked_fill(padded, -math.inf).logsumexp(1) - count.log()
 
 
-class ECNNFSA(nn.Module):
+class ECNNFSA(FrameModel):
     """The whole network (Fig. 1); see `build`. Recorded maps are those of `FrameAttention`."""
 
     def __init__(
@@ -163,17 +160,6 @@ class ECNNFSA(nn.Module):
         self.fsa = attention
         self.num_features = backbone.num_features
         self.head = head
-        self.record_attention = False
-        self.attention: Maps = {}
-
-    @property
-    def cam_layer(self) -> nn.Module:
-        """The last added convolution; `cam_reshape` puts its output in clip order."""
-        return self.backbone.cam_layer
-
-    def cam_reshape(self, activation: Tensor, num_frames: int) -> Tensor:
-        """Return (B, C, T, h, w) for the backbone's (B T, C, h, w)."""
-        return frames_to_clip(activation, num_frames)
 
     def forward_features(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return what the classifier reads (B, D) of clips (B, 3, T, H, W).

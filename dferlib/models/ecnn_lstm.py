@@ -12,7 +12,7 @@ expression recognition based on feature enhanced CNN and cross-layer LSTM", IEIC
 | -                                           | `width`         | 1.0; scales all channels |
 
 `backbone_dim`, `branch_dim`, `tap` and `batch_norm` are those of the improved VGG-16, see
-`_improved_vgg.py`.
+`parts/improved_vgg.py`.
 
 Table 3 does not say how large its two LSTM layers are: (2048, 2048) has the best F1 of Table 2.
 §2.2 puts "Fc1" into the enhanced branch; Table 7 prints the same accuracy for "FC6", which would be

@@ -17,6 +17,9 @@ sum(alpha_i [f_i : f']) / sum(alpha_i beta_i). The result is then too large by a
 from clip to clip, so that the classifier's biases weigh less than they were trained to.
 evaluation="published" does that, to show what it changes; the default evaluates what was trained.
 
+Both layers in front of a sigmoid start near zero: drawn like others, a third of the weights is
+beyond .05 and .95 before anything is learned.
+
 11,185,225 parameters for 7 classes; 11,188,816, as the public file has it, with the classifier of
 the mode that is not run. Padded frames are masked, so clips of any length can be given.
 """
@@ -26,8 +29,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dferlib.models.parts.build import initialise
-from dferlib.models.parts.frames import encode_frames, frames_to_clip, real_frames
+from dferlib.models.parts.build import check_choices, initialise, near_zero
+from dferlib.models.parts.frames import FrameModel, encode_frames, real_frames
 from dferlib.models.parts.resnet import Pooled, ResNet18, imagenet_resnet18
 
 INPUT = (3, 3, 224, 224)  # three frames in training
@@ -46,17 +49,16 @@ def build(
     width: float = 1.0,
 ) -> FAN:
     """Build FAN; see the table at the top of this file."""
-    for name, value, known in (
-        ("attention", attention, ATTENTION),
-        ("evaluation", evaluation, EVALUATION),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} is {value!r}; valid: {', '.join(known)}")
+    check_choices(attention=(attention, ATTENTION), evaluation=(evaluation, EVALUATION))
     return FAN(num_classes, ResNet18(width), attention == "relation", evaluation, both_heads)
 
 
-class FAN(nn.Module):
-    """The whole network; see `build`. Recorded maps: "alpha" and "beta", both (B, T)."""
+class FAN(FrameModel):
+    """The whole network; see `build`.
+
+    Recorded maps (B, T): "alpha", "beta" where it is there, and "frames", the share of the clip
+    that each frame was trained to have, alpha beta over its sum; 0 at padded frames.
+    """
 
     def __init__(
         self, num_classes: int, maps: ResNet18, relation: bool, evaluation: str, both_heads: bool
@@ -74,20 +76,12 @@ class FAN(nn.Module):
             nn.Dropout(0.6 if relation else 0.5), nn.Linear(self.num_features, num_classes)
         )
         self.evaluation = evaluation
-        for part in (self.alpha, self.beta, self.spare_head, self.head):
+        for part in (self.spare_head, self.head):
             if part is not None:
                 initialise(part)
-        self.record_attention = False
-        self.attention: dict[str, Tensor] = {}
-
-    @property
-    def cam_layer(self) -> nn.Module:
-        """The backbone's last stage; `cam_reshape` puts its output in clip order."""
-        return self.backbone.maps.last_stage
-
-    def cam_reshape(self, activation: Tensor, num_frames: int) -> Tensor:
-        """Return (B, C, T, h, w) for the backbone's (B T, C, h, w)."""
-        return frames_to_clip(activation, num_frames)
+        for gate in (self.alpha, self.beta):
+            if gate is not None:
+                near_zero(gate)
 
     def forward_features(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the weighted mean (B, 1024 x width; 512 x width for "self") of the frames."""
@@ -95,14 +89,15 @@ class FAN(nn.Module):
         f = encode_frames(self.backbone, clip, mask)
         alpha = self._weigh(self.alpha, f, mask)
         mean = (alpha * f).sum(1) / alpha.sum(1)
-        maps = {"alpha": alpha[..., 0]}
+        maps, weight = {"alpha": alpha[..., 0]}, alpha
         if self.beta is not None:
             pair = torch.cat([f, mean[:, None].expand_as(f)], dim=2)
             beta = self._weigh(self.beta, pair, mask)
             maps["beta"] = beta[..., 0]
+            weight = alpha * beta
             as_trained = self.training or self.evaluation == "as-trained"
-            weight = alpha * beta if as_trained else alpha
-            mean = (weight * pair).sum(1) / (alpha * beta).sum(1)
+            mean = ((weight if as_trained else alpha) * pair).sum(1) / weight.sum(1)
+        maps["frames"] = (weight / weight.sum(1, keepdim=True))[..., 0]
         self.attention = {k: v.detach() for k, v in maps.items()} if self.record_attention else {}
         return mean
 

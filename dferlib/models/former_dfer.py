@@ -31,11 +31,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models.parts.attention import attend
+from dferlib.models.parts.attention import attend, attention_weights, merge_heads, split_heads
 from dferlib.models.parts.build import scaler
 from dferlib.models.parts.frames import (
+    FrameModel,
     encode_frames,
-    frames_to_clip,
     mean_over_frames,
     positions_on_grid,
     real_frames,
@@ -86,17 +86,9 @@ class Layer(nn.Module):
 
         `mask` (B, 1, 1, N) is False at keys that nobody may read.
         """
-        parts = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1))
-        q, k, v = parts.permute(2, 0, 3, 1, 4)  # each (B, heads, N, D / heads)
-        weights = None
-        if keep:
-            scores = q @ k.mT / math.sqrt(q.shape[-1])
-            scores = scores if mask is None else scores.masked_fill(~mask, -math.inf)
-            weights = scores.softmax(-1)
-            read = weights @ v
-        else:
-            read = attend(q, k, v, mask)
-        x = x + self.project(read.transpose(1, 2).flatten(2))
+        q, k, v = split_heads(self.qkv(self.norm(x)), self.heads)
+        weights = attention_weights(q, k, mask) if keep else None
+        x = x + self.project(merge_heads(attend(q, k, v, mask)))
         return x + self.feed_forward(x), weights
 
 
@@ -111,6 +103,11 @@ class Spatial(nn.Module):
         self.positions = nn.Parameter(positions) if layers else None
         self.layers = nn.ModuleList(Layer(dim, heads) for _ in range(layers))
         self.weights: list[Tensor] | None = None  # a list collects them
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The last stage of ResNet-18."""
+        return self.resnet.cam_layer
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (N, 512 x width) for images (N, 3, H, W)."""
@@ -129,7 +126,7 @@ class Spatial(nn.Module):
         return last(x).mean((2, 3))
 
 
-class FormerDFER(nn.Module):
+class FormerDFER(FrameModel):
     """The whole network; see `build`.
 
     Recorded maps: "spatial<i>" (B, T, heads, hw, hw), "temporal<i>" (B, heads, T + 1, T + 1) and
@@ -146,17 +143,6 @@ class FormerDFER(nn.Module):
         self.positions = nn.Parameter(torch.randn(1, frames + 1, dim)) if layers else None
         self.head = nn.Linear(dim, num_classes)
         self.num_features, self.num_frames = dim, frames
-        self.record_attention = False
-        self.attention: dict[str, Tensor] = {}
-
-    @property
-    def cam_layer(self) -> nn.Module:
-        """The backbone's last stage; `cam_reshape` puts its output in clip order."""
-        return self.backbone.resnet.last_stage
-
-    def cam_reshape(self, activation: Tensor, num_frames: int) -> Tensor:
-        """Return (B, C, T, h, w) for the backbone's (B T, C, h, w)."""
-        return frames_to_clip(activation, num_frames)
 
     def forward_features(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the class token (B, 512 x width) of clips (B, 3, T, H, W).

@@ -28,15 +28,21 @@ i for what it concatenates over all i. The readings of what a frame is after tha
 
 - "per_frame": F_i = [T_i : g], as in the frame attention networks (FAN, ICIP 2019) whose formulas
   these are: their code, too, concatenates on dimension 1. Eq. 6 without its sum: the GRU reads
-  y_i = beta_i F_i / sum beta. A pooled vector is a 1x1 map to omega, so only the middle tap acts.
+  y_i = k beta_i F_i / sum beta. A pooled vector is a 1x1 map to omega, so only the middle tap acts.
 - "literal": Eq. 3, 4 and 6 as printed. F_i = g for every i, so all beta are equal and cancel in
   Eq. 6: the second attention has no effect and no gradient, and the GRU reads one step.
-- "map": F_i = alpha_i M_i / sum alpha, Eq. 3 without its sum and before pooling ("1x1 average
+- "map": F_i = k alpha_i M_i / sum alpha, Eq. 3 without its sum and before pooling ("1x1 average
   pooling" is then the identity); omega gives a weight to each place, y_i is pooled at the end. The
   only reading with a heat map of its own, which Fig. 5 seems to show.
 
-`temporal="mean"` classifies the sum of the y_i, which is Eq. 6 with its sum, or without attention
-their mean. `attention="self"` stops after Eq. 2 and 3 (without the sum): Fig. 5 compares with it.
+Where a sum is left out, its k terms are no longer added up; times k each frame keeps the size that
+control group 1 gives it. Without that the GRU reads a fifth of it (a twenty-fifth in "map") at the
+same learning rate. Theta and omega start near zero, so that every frame and place starts with an
+even share: drawn like the backbone, nearly every beta starts at 0 or 1 and omega has no gradient.
+The GRU's input weights are drawn by its 4096 inputs, not by its 128 states.
+
+`temporal="mean"` classifies the mean of the y_i, which is Eq. 6 with its sum. `attention="self"`
+stops after Eq. 2 and 3 (without the sum): Fig. 5 compares with it.
 
 25,170,633 parameters for 7 classes: ResNet-50 23,508,032, theta 2,049, omega 36,865, GRU 1,622,784,
 classifier 903. The paper prints none.
@@ -48,10 +54,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models.parts.build import initialise
+from dferlib.models.parts.build import check_choices, near_zero, open_recurrent
 from dferlib.models.parts.frames import (
+    FrameModel,
     encode_frames,
-    frames_to_clip,
     last_frame,
     mean_over_frames,
     real_frames,
@@ -83,13 +89,9 @@ def build(
     width: float = 1.0,
 ) -> HACN:
     """Build HACN, a control group, or another reading; see the table at the top of this file."""
-    for name, value, known in (
-        ("attention", attention, ATTENTION),
-        ("mode", mode, MODES),
-        ("temporal", temporal, TEMPORAL),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} is {value!r}; valid: {', '.join(known)}")
+    check_choices(
+        attention=(attention, ATTENTION), mode=(mode, MODES), temporal=(temporal, TEMPORAL)
+    )
     if mode != "per_frame" and attention != "hybrid":
         raise ValueError(
             f"mode is {mode!r}, which says how both attentions are joined, but attention is "
@@ -105,6 +107,7 @@ class FrameWeights(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.theta = nn.Linear(channels, 1)
+        near_zero(self.theta)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return the logits of alpha."""
@@ -118,6 +121,7 @@ class PlaceWeights(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.omega = nn.Conv2d(channels, 1, 3, padding=1)
+        near_zero(self.omega)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the logits of beta; a vector is a map of 1x1."""
@@ -125,20 +129,20 @@ class PlaceWeights(nn.Module):
         return logits.squeeze(1).unflatten(0, maps.shape[:2])
 
 
-def shares(logits: Tensor, mask: Tensor | None) -> Tensor:
-    """Return sigmoid(x_i) / sum_j sigmoid(x_j) over the frames j of logits (B, T, ...).
+def relative(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Return k sigmoid(x_i) / sum_j sigmoid(x_j) over the k frames j of logits (B, T, ...).
 
-    By way of logarithms, so that weights that all round to zero still have shares. 0 where `mask`
-    (B, T) is False.
+    These average to 1 over the frames, so what they weigh keeps its size. By way of logarithms, so
+    that weights that all round to zero still have shares. 0 where `mask` (B, T) is False.
     """
-    scores = F.logsigmoid(logits)
+    scores, frames = F.logsigmoid(logits), logits.shape[1]
     if mask is not None:
         real = mask.view(*mask.shape, *(1 for _ in logits.shape[2:]))
-        scores = scores.masked_fill(~real, -torch.inf)
-    return scores.softmax(1)
+        scores, frames = scores.masked_fill(~real, -torch.inf), real.sum(1, keepdim=True)
+    return frames * scores.softmax(1)
 
 
-class HACN(nn.Module):
+class HACN(FrameModel):
     """The whole network; see `build`.
 
     Recorded maps: "self" (B, T), alpha; "hybrid" (B, T), beta, or with mode "map" (B, T, h, w). Not
@@ -161,23 +165,11 @@ class HACN(nn.Module):
         self.backbone, self.mode = backbone, mode
         self.frame_weights = FrameWeights(channels, dropout) if attention != "none" else None
         self.place_weights = PlaceWeights(size, dropout) if hybrid else None
-        for module in (self.frame_weights, self.place_weights):
-            if module is not None:
-                initialise(module)
         self.gru = nn.GRU(size, hidden, batch_first=True) if temporal == "gru" else None
+        if self.gru is not None:
+            open_recurrent(self.gru)
         self.num_features = hidden if temporal == "gru" else size
         self.head = nn.Linear(self.num_features, num_classes)
-        self.record_attention = False
-        self.attention: dict[str, Tensor] = {}
-
-    @property
-    def cam_layer(self) -> nn.Module:
-        """The last convolutional stage (Fig. 6); `cam_reshape` puts its output in clip order."""
-        return self.backbone.last_stage
-
-    def cam_reshape(self, activation: Tensor, num_frames: int) -> Tensor:
-        """Return (B, C, T, h, w) for the backbone's (B T, C, h, w)."""
-        return frames_to_clip(activation, num_frames)
 
     def attend(self, maps: Tensor, mask: Tensor | None) -> Tensor:
         """Return what the GRU reads, (B, steps, D), for the frames' maps M (B, T, C, h, w)."""
@@ -185,18 +177,18 @@ class HACN(nn.Module):
         if self.frame_weights is None:
             return vectors
         alpha = self._keep("self", self.frame_weights(vectors), mask)  # Eq. 2
-        share = shares(alpha, mask)
+        weighted = relative(alpha, mask)[..., None] * vectors  # Eq. 3 without its sum, times k
         if self.place_weights is None:
-            return share[..., None] * vectors  # Eq. 3 without its sum
+            return weighted
         if self.mode == "map":
-            joined = share[..., None, None, None] * maps
+            joined = relative(alpha, mask)[..., None, None, None] * maps
         else:
-            g = (share[..., None] * vectors).sum(1, keepdim=True).expand_as(vectors)  # Eq. 3
+            g = mean_over_frames(weighted, mask)[:, None].expand_as(vectors)  # Eq. 3
             joined = torch.cat([vectors, g], 2) if self.mode == "per_frame" else g  # Eq. 4
             joined = joined[..., None, None]
         beta = self._keep("hybrid", self.place_weights(joined), mask)  # Eq. 5
-        y = (shares(beta, mask).unsqueeze(2) * joined).mean((3, 4))  # Eq. 6 without its sum
-        return y.sum(1, keepdim=True) if self.mode == "literal" else y
+        y = (relative(beta, mask).unsqueeze(2) * joined).mean((3, 4))  # Eq. 6 likewise
+        return mean_over_frames(y, mask)[:, None] if self.mode == "literal" else y
 
     def forward_features(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return what the classifier reads (B, D) of clips (B, 3, T, H, W)."""
@@ -207,7 +199,7 @@ class HACN(nn.Module):
         if self.gru is not None:
             # padding comes last and states look back only, so it need not be packed away
             return last_frame(self.gru(y)[0], steps)
-        return mean_over_frames(y, steps) if self.frame_weights is None else y.sum(1)  # Eq. 6
+        return mean_over_frames(y, steps)  # with attention that is the sum of Eq. 6
 
     def forward(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return logits (B, num_classes); `lengths` (B,) are the frames before the padding."""

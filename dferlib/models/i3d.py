@@ -18,12 +18,12 @@ all pairs; for 16 frames, of which two are left, that is the mean over time and 
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dferlib.models.parts.build import initialise, scaler
-from dferlib.models.parts.frames import check_clip, refuse_lengths
+from dferlib.models.parts.convolution import Branches
+from dferlib.models.parts.frames import ClipModel, check_clip, refuse_lengths
 
 INPUT = (3, 16, 224, 224)
 
@@ -76,7 +76,7 @@ class Inception(nn.Module):
     def __init__(self, inputs: int, widths: list[int]) -> None:
         super().__init__()
         c0, c1a, c1b, c2a, c2b, c3 = widths
-        self.paths = nn.ModuleList(
+        self.paths = Branches(
             [
                 _conv(inputs, c0, 1),
                 nn.Sequential(_conv(inputs, c1a, 1), _conv(c1a, c1b, 3)),
@@ -88,10 +88,10 @@ class Inception(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, channels, T, H, W)."""
-        return torch.cat([path(x) for path in self.paths], dim=1)
+        return self.paths(x)
 
 
-class I3D(nn.Module):
+class I3D(ClipModel):
     """The whole network; see the top of this file."""
 
     def __init__(self, num_classes: int, width: float, dropout: float) -> None:
@@ -110,8 +110,6 @@ class I3D(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(c2, num_classes))
         self.num_features = c2
-        self.record_attention = False  # part of the interface; there is no attention here
-        self.attention: dict[str, Tensor] = {}
 
     @property
     def cam_layer(self) -> nn.Module:

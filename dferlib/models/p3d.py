@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from dferlib.models.parts.build import initialise, scaler
-from dferlib.models.parts.frames import check_clip, refuse_lengths
+from dferlib.models.parts.convolution import conv
+from dferlib.models.parts.frames import ClipModel, check_clip, refuse_lengths
 
 INPUT = (3, 16, 160, 160)
 
@@ -40,8 +41,8 @@ class Pseudo3D(nn.Module):
     def __init__(self, channels: int, kind: str) -> None:
         super().__init__()
         self.kind = kind
-        self.space = _conv(channels, channels, (1, 3, 3))
-        self.time = _conv(channels, channels, (3, 1, 1))
+        self.space = conv(channels, channels, (1, 3, 3))
+        self.time = conv(channels, channels, (3, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features of the same shape as x."""
@@ -59,14 +60,14 @@ class Bottleneck(nn.Module):
     def __init__(self, inputs: int, channels: int, stride: int, kind: str) -> None:
         super().__init__()
         outputs = EXPANSION * channels
-        middle = _conv(channels, channels, (1, 3, 3)) if kind == "2D" else Pseudo3D(channels, kind)
+        middle = conv(channels, channels, (1, 3, 3)) if kind == "2D" else Pseudo3D(channels, kind)
         self.branch = nn.Sequential(
-            _conv(inputs, channels, (1, 1, 1), stride),
+            conv(inputs, channels, 1, (1, stride, stride)),
             middle,
-            _conv(channels, outputs, (1, 1, 1), relu=False),
+            conv(channels, outputs, 1, relu=False),
         )
         changes = stride != 1 or inputs != outputs
-        around = _conv(inputs, outputs, (1, 1, 1), stride, relu=False) if changes else None
+        around = conv(inputs, outputs, 1, (1, stride, stride), relu=False) if changes else None
         self.shortcut = around or nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,7 +75,7 @@ class Bottleneck(nn.Module):
         return torch.relu(self.branch(x) + self.shortcut(x))
 
 
-class P3D(nn.Module):
+class P3D(ClipModel):
     """The whole network; see the top of this file."""
 
     def __init__(self, num_classes: int, width: float, dropout: float) -> None:
@@ -99,8 +100,6 @@ class P3D(nn.Module):
             self.add_module(f"layer{index + 1}", nn.Sequential(*blocks))
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, num_classes))
         self.num_features = inputs
-        self.record_attention = False  # part of the interface; there is no attention here
-        self.attention: dict[str, Tensor] = {}
 
     @property
     def cam_layer(self) -> nn.Module:
@@ -119,15 +118,3 @@ class P3D(nn.Module):
         """Return logits (B, num_classes); ValueError if lengths are given."""
         refuse_lengths(self, lengths)
         return self.head(self.forward_features(clip))
-
-
-def _conv(
-    inputs: int, outputs: int, kernel: tuple[int, int, int], stride: int = 1, *, relu: bool = True
-) -> nn.Sequential:
-    """Convolution that keeps the frames, batch norm, ReLU; `stride` is in space only."""
-    padding = tuple(side // 2 for side in kernel)
-    layers = [
-        nn.Conv3d(inputs, outputs, kernel, (1, stride, stride), padding=padding, bias=False),
-        nn.BatchNorm3d(outputs),
-    ]
-    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)

@@ -16,6 +16,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dferlib.models.parts.build import initialise, scaler
+from dferlib.models.parts.frames import ClipModel, check_clip
+
 INPUT = (3, 7, 224, 224)  # as STCAM, beside which it stands
 
 CHANNELS = (32, 64, 128, 256)
@@ -25,24 +28,15 @@ def build(
     num_classes: int, *, width: float = 1.0, frame: int = -1, dropout: float = 0.0
 ) -> PeakCNN:
     """Build the single-frame baseline; see the table at the top of this file."""
-    if not 0.05 <= width <= 4:
-        raise ValueError(f"width is {width!r}; it scales all channels and lies in 0.05 to 4")
-    model = PeakCNN(num_classes, width, frame, dropout)
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-    return model
+    return initialise(PeakCNN(num_classes, width, frame, dropout))
 
 
-class PeakCNN(nn.Module):
+class PeakCNN(ClipModel):
     """Four stages of two 3x3 convolutions on one frame, average pooling, one linear layer."""
 
     def __init__(self, num_classes: int, width: float, frame: int, dropout: float) -> None:
         super().__init__()
-        widths = [max(4, 4 * round(c * width / 4)) for c in CHANNELS]
+        widths = [*map(scaler(width, multiple=4), CHANNELS)]
         stages = [_conv(3, widths[0], 2)]
         for inputs, outputs in zip([widths[0], *widths[:-1]], widths, strict=True):
             stages.append(nn.Sequential(_conv(inputs, outputs, 2), _conv(outputs, outputs, 1)))
@@ -51,8 +45,6 @@ class PeakCNN(nn.Module):
         self.head = nn.Sequential(*middle, nn.Linear(widths[-1], num_classes))
         self.frame = frame
         self.num_features = widths[-1]
-        self.record_attention = False  # part of the interface; this model has no attention
-        self.attention: dict[str, Tensor] = {}
 
     @property
     def cam_layer(self) -> nn.Module:
@@ -67,8 +59,7 @@ class PeakCNN(nn.Module):
 
     def forward_features(self, clip: Tensor) -> Tensor:
         """Return the pooled features (B, 256 x width) of clips (B, 3, T, H, W)."""
-        if clip.ndim != 5 or clip.shape[1] != 3:
-            raise ValueError(f"clip has shape {tuple(clip.shape)}; (B, 3, T, H, W) needed")
+        check_clip(clip)
         return self.stages(clip[:, :, self.frame]).mean((2, 3))
 
     def forward(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:

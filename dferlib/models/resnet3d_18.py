@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torchvision.models.video import R3D_18_Weights
 from torchvision.models.video.resnet import Conv3DSimple
 
-from dferlib.models.parts.build import scaler
+from dferlib.models.parts.build import check_choices, scaler
 from dferlib.models.parts.video_resnet import VideoResNet18, kinetics_weights, projection
 
 INPUT = (3, 16, 112, 112)
@@ -37,8 +37,7 @@ DESIGNS = ("tran", "hara")
 
 def build(num_classes: int, *, design: str = "tran", width: float = 1.0) -> VideoResNet18:
     """Build one of the two 3D ResNet-18; see the top of this file."""
-    if design not in DESIGNS:
-        raise ValueError(f"design is {design!r}; valid: {', '.join(DESIGNS)}")
+    check_choices(design=(design, DESIGNS))
     scale = scaler(width)
     widths = [scale(channels) for channels in (64, 128, 256, 512)]
     first = widths[0]

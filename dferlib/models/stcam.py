@@ -35,6 +35,7 @@ What the paper leaves open, and what is done here:
 - Kaiming-normal convolutions, Xavier-uniform fully connected layers (§4.2: "Xavier"); W_2 and f,
   which feed the sigmoids of the attention, start near zero, so that features pass evenly. Drawn
   like the others they saturate sigmoids by chance and close places before anything is learned.
+  Theta and phi of non-local blocks are drawn so that their product starts with deviation 1.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from dferlib.models.parts.build import check_choices, initialise, near_zero, scaler
+from dferlib.models.parts.convolution import Branches, Size, conv, same
+from dferlib.models.parts.frames import ClipModel, check_clip, refuse_lengths
 from dferlib.models.parts.non_local import NonLocal
 
 INPUT = (3, 7, 224, 224)
@@ -52,7 +56,6 @@ ATTENTION = ("none", "3dcam", "stam", "stam+3dcam", "3dcam+stam", "nl-gaussian",
 PRETRAIN_OPTIONS = {"attention": "none"}  # §4.2: only convolution weights are carried over
 STAGES = ("stem", "inception_a", "reduction_a", "inception_b", "reduction_b", "inception_c")
 
-Size = tuple[int, int, int]
 Maps = dict[str, Tensor]
 
 
@@ -67,16 +70,16 @@ def build(
     dropout: float = 0.0,
 ) -> STCAM:
     """Build STCAM or one of its ablations; see the table at the top of this file."""
-    if attention not in ATTENTION:
-        raise ValueError(f"attention is {attention!r}; valid: {', '.join(ATTENTION)}")
-    if not 0.05 <= width <= 4:
-        raise ValueError(f"width is {width!r}; it scales all channels and lies in 0.05 to 4")
+    check_choices(attention=(attention, ATTENTION))
     if len(temporal_strides) != 2 or any(s not in (1, 2) for s in temporal_strides):
         raise ValueError(f"temporal_strides is {temporal_strides!r}; two values of 1 or 2 needed")
-    model = STCAM(
-        num_classes, attention, width, hidden, tuple(temporal_strides), reduction, dropout
-    )
-    return initialise(model)
+    strides = tuple(temporal_strides)
+    model = STCAM(num_classes, attention, width, hidden, strides, reduction, dropout)
+    initialise(model)
+    for module in model.modules():
+        if isinstance(module, ChannelAttention | SpatialTemporalAttention | NonLocal):
+            module.reset()
+    return model
 
 
 class ChannelAttention(nn.Module):
@@ -92,6 +95,10 @@ class ChannelAttention(nn.Module):
             nn.ReLU(inplace=True),  # delta
             nn.Linear(inner, channels, bias=False),  # W_2
         )
+
+    def reset(self) -> None:
+        """Start at half weight everywhere; W_1 keeps its values, so that W_2 can learn."""
+        near_zero(self.mlp[-1])
 
     def weights(self, x: Tensor) -> Tensor:
         """Return M^C (B, C) for features (B, C, T, H, W)."""
@@ -112,7 +119,11 @@ class SpatialTemporalAttention(nn.Module):
 
     def __init__(self, kernel: Size) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(2, 1, kernel, padding=_same(kernel), bias=False)  # f
+        self.conv = nn.Conv3d(2, 1, kernel, padding=same(kernel), bias=False)  # f
+
+    def reset(self) -> None:
+        """Start at half weight everywhere."""
+        near_zero(self.conv)
 
     def weights(self, x: Tensor) -> Tensor:
         """Return M^ST (B, T, H, W) for features (B, C, T, H, W)."""
@@ -146,19 +157,14 @@ class Attention(nn.Module):
         """Apply the parts in order; their weights go to `maps` where one is given."""
         for part in self.parts:
             if isinstance(part, NonLocal):
+                if maps is not None:
+                    maps[f"{self.place}.{part.name}"] = part.given(x).detach()
                 x = part(x)
                 continue
             x, weights = part(x)
             if maps is not None:
                 maps[f"{self.place}.{part.name}"] = weights.detach()
         return x
-
-
-class Branches(nn.ModuleList):
-    """Paths that read the same input; their outputs are concatenated over channels."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([path(x) for path in self], dim=1)
 
 
 class InceptionResNet(nn.Module):
@@ -188,8 +194,13 @@ class Reduction(nn.Module):
         return self.attention(self.branches(x), maps)
 
 
-class STCAM(nn.Module):
-    """The whole network (Fig. 2 with the modules of Fig. 6); see `build`."""
+class STCAM(ClipModel):
+    """The whole network (Fig. 2 with the modules of Fig. 6); see `build`.
+
+    Recorded maps of each of the five places: "<place>.3dcam" (B, C), M^C; "<place>.stam"
+    (B, T, h, w), M^ST; "<place>.nl" (B, T, h, w), how much each position is read by all, which sums
+    to 1 (on a grid of half the side in inception_a).
+    """
 
     def __init__(
         self,
@@ -202,7 +213,7 @@ class STCAM(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        scale = _scaler(width)
+        scale = scaler(width, multiple=4)
         c0 = scale(96) + 2 * scale(48)  # 192, the stem
         c1 = c0 + 2 * scale(192)  # 576
         c2 = c1 + scale(192) + scale(144) + scale(160)  # 1072
@@ -221,8 +232,6 @@ class STCAM(nn.Module):
             nn.Linear(c2, hidden), nn.ReLU(), *middle, nn.Linear(hidden, num_classes)
         )
         self.num_features = c2
-        self.record_attention = False
-        self.attention: Maps = {}
 
     @property
     def cam_layer(self) -> nn.Module:
@@ -231,8 +240,7 @@ class STCAM(nn.Module):
 
     def forward_features(self, clip: Tensor) -> Tensor:
         """Return the pooled features (B, 1072 x width) of clips (B, 3, T, H, W)."""
-        if clip.ndim != 5 or clip.shape[1] != 3:
-            raise ValueError(f"clip has shape {tuple(clip.shape)}; (B, 3, T, H, W) needed")
+        check_clip(clip)
         maps: Maps | None = {} if self.record_attention else None
         x = self.stem(clip)
         for stage in STAGES[1:]:
@@ -246,39 +254,8 @@ class STCAM(nn.Module):
         Every clip has the same number of frames (§4.2: 7), so `lengths` must be None: a padded
         frame would enter the poolings of both attentions. Raises ValueError otherwise.
         """
-        if lengths is not None:
-            raise ValueError(
-                "STCAM reads clips of one fixed number of frames and takes no lengths; "
-                "sample every clip to that number (sampler 'neutral_to_peak') and pass none"
-            )
+        refuse_lengths(self, lengths)
         return self.head(self.forward_features(clip))
-
-
-def initialise(model: nn.Module) -> nn.Module:
-    """Draw new weights: Kaiming-normal convolutions, Xavier-uniform FC layers (§4.2)."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv3d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-        if isinstance(module, nn.Conv3d | nn.Linear) and module.bias is not None:
-            nn.init.zeros_(module.bias)
-    for module in model.modules():
-        if isinstance(module, ChannelAttention | SpatialTemporalAttention):
-            nn.init.normal_([*module.parameters()][-1], std=0.001)  # W_2 or f; at 0, W_1 stays
-    return model
-
-
-def conv(
-    inputs: int, outputs: int, kernel: int | Size, stride: int | Size = 1, *, relu: bool = True
-) -> nn.Sequential:
-    """Convolution that keeps the size (before its stride), batch norm and ReLU."""
-    kernel = (kernel,) * 3 if isinstance(kernel, int) else kernel
-    layers = [
-        nn.Conv3d(inputs, outputs, kernel, stride, padding=_same(kernel), bias=False),
-        nn.BatchNorm3d(outputs),
-    ]
-    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
 def _stem(s: Callable[[int], int]) -> nn.Sequential:
@@ -339,12 +316,3 @@ def _inception_c(s: Callable[[int], int], c: int, attention: Attention) -> Incep
 
 def _pool(stride: Size) -> nn.MaxPool3d:
     return nn.MaxPool3d(3, stride, padding=1)
-
-
-def _same(kernel: Size) -> Size:
-    return tuple(k // 2 for k in kernel)
-
-
-def _scaler(width: float) -> Callable[[int], int]:
-    """Return a function that scales a channel count to a multiple of 4, at least 4."""
-    return lambda channels: max(4, 4 * round(channels * width / 4))

@@ -47,11 +47,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dferlib.models.parts.attention import attend
-from dferlib.models.parts.build import scaler
+from dferlib.models.parts.attention import attend, attention_weights, merge_heads, split_heads
+from dferlib.models.parts.build import check_choices, scaler
 from dferlib.models.parts.frames import (
+    FrameModel,
     encode_frames,
-    frames_to_clip,
     last_frame,
     mean_over_frames,
     positions_on_grid,
@@ -85,10 +85,7 @@ def build(
     width: float = 1.0,
 ) -> STT:
     """Build STT, a row of its Table 1, or its pooled backbone; see the top of this file."""
-    if attention not in ATTENTION:
-        raise ValueError(f"attention is {attention!r}; valid: {', '.join(ATTENTION)}")
-    if readout not in READOUTS:
-        raise ValueError(f"readout is {readout!r}; valid: {', '.join(READOUTS)}")
+    check_choices(attention=(attention, ATTENTION), readout=(readout, READOUTS))
     if attention == "spatial" and readout != "frames-mean":
         raise ValueError(
             f"readout is {readout!r}, but with spatial attention alone the class token sees no "
@@ -124,17 +121,10 @@ class Attention(nn.Module):
 
         `mask` (M, 1, 1, N) is False at keys that nobody may read.
         """
-        parts = self.qkv(self.norm(z)).unflatten(-1, (3, self.heads, -1))
-        q, k, v = parts.permute(2, 0, 3, 1, 4)  # Eq. 3-5, each (M, N_h, N, D_h)
-        weights = None
-        if keep:
-            scores = q @ k.mT / math.sqrt(q.shape[-1])
-            scores = scores if mask is None else scores.masked_fill(~mask, -math.inf)
-            weights = scores.softmax(-1)  # Eq. 6, 9
-            read = weights @ v  # Eq. 7, 10
-        else:
-            read = attend(q, k, v, mask)
-        return self.project(read.transpose(1, 2).flatten(2)), weights  # Eq. 8, 11
+        q, k, v = split_heads(self.qkv(self.norm(z)), self.heads)  # Eq. 3-5
+        weights = attention_weights(q, k, mask) if keep else None
+        read = attend(q, k, v, mask)  # Eq. 6-7, 9-10
+        return self.project(merge_heads(read)), weights  # Eq. 8, 11
 
 
 class Block(nn.Module):
@@ -219,7 +209,7 @@ class Transformer(nn.Module):
         return z[:, 0].mean(1) if self.readout == "class-mean" else z[:, 0, 0]
 
 
-class STT(nn.Module):
+class STT(FrameModel):
     """The whole network; see `build`.
 
     Recorded maps, weights of every block i: "block<i>.spatial" (B, F + 1, heads, hw, hw),
@@ -238,17 +228,6 @@ class STT(nn.Module):
         self.lstm = nn.LSTM(backbone.channels, dim, batch_first=True) if recurrent else None
         self.num_features = dim or backbone.channels
         self.head = nn.Linear(self.num_features, num_classes)
-        self.record_attention = False
-        self.attention: Maps = {}
-
-    @property
-    def cam_layer(self) -> nn.Module:
-        """The backbone's last stage (Fig. 4); `cam_reshape` puts its output in clip order."""
-        return self.backbone.last_stage
-
-    def cam_reshape(self, activation: Tensor, num_frames: int) -> Tensor:
-        """Return (B, C, T, h, w) for the backbone's (B T, C, h, w)."""
-        return frames_to_clip(activation, num_frames)
 
     def forward_features(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return what the classifier reads (B, d) of clips (B, 3, T, H, W)."""

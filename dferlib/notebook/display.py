@@ -16,13 +16,14 @@ from IPython.display import Markdown, display
 import dferlib
 from dferlib.files import write_atomic
 from dferlib.notebook.parameters import Settings
-from dferlib.protocols import Protocol, load_protocol
+from dferlib.protocols import Recipe, load_protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 END_MARK = "dferlib_finished"  # key in the metadata of the output that `finish` leaves
-FIGURE_DPI = 120
+FIGURE_DPI = 120  # of the file that is kept
+JPEG = {"quality": 85, "optimize": True}
 USE_NOTICE = (
     "Use: research and teaching, on datasets. Do not infer the emotions of people at work or in "
     "education with it; the EU AI Act prohibits that (Art. 5(1)(f)). A recognised expression is "
@@ -44,13 +45,15 @@ class Banner:
         return self.text
 
 
-def banner(settings: Settings, source: str, plan: Protocol | None = None) -> Banner:
+def banner(
+    settings: Settings, source: str, recipe: Recipe | None = None, left_out: str = ""
+) -> Banner:
     """Say what a notebook run shows: the source of its pixels, its preset, and how to use it.
 
     `source` is "real" or "synthetic", as the frame store found it. Every synthetic run says at the
-    top that it reproduces nothing. Listed is what `plan`, the resolved protocol, changes of the
-    paper's; by default the preset, whatever the clips. Put it last in a cell, or give it to
-    `display`.
+    top that it reproduces nothing. Listed is what `recipe`, that of one training, changes of the
+    paper's; by default the preset, whatever the clips. `left_out` says in what this run is a part
+    of its preset. Put it last in a cell, or give it to `display`.
     """
     if source not in ("real", "synthetic"):
         raise ValueError(f"source is {source!r}; give the store's: 'real' or 'synthetic'")
@@ -63,14 +66,21 @@ def banner(settings: Settings, source: str, plan: Protocol | None = None) -> Ban
         else f"Frames come from the {settings.dataset} dataset. Keep what you make from them "
         "within its licence."
     )
+    recipe = recipe or _preset_recipe(settings)
     facts = (
         f"Paper {settings.slug}; dataset {settings.dataset}; source {source}; "
-        f"preset {settings.preset}; device {settings.device}"
+        f"preset {settings.preset}; init {_init_of(settings, recipe)}; device {settings.device}"
     )
-    listed = _listed_deviations(plan or _preset_plan(settings))
+    listed = [f"{d.name}: {d.value} instead of {d.paper} ({d.reason})" for d in recipe.deviations()]
     colours = "#8a1c1c;color:#ffffff" if synthetic else "#e6f0e6;color:#10331a"
-    text = [title, what, facts, USE_NOTICE, *(f"  differs from the paper: {d}" for d in listed)]
-    return Banner(_banner_html(title, [what, facts], listed, colours), "\n".join(text))
+    said = [what, facts, *([left_out] if left_out else [])]
+    text = [title, *said, USE_NOTICE, *(f"  differs from the paper: {d}" for d in listed)]
+    return Banner(_banner_html(title, said, listed, colours), "\n".join(text))
+
+
+def _init_of(settings: Settings, recipe: Recipe) -> str:
+    """What the trainings start from; where the parameter leaves it to the preset, both words."""
+    return f"paper ({recipe.init})" if settings.init == "paper" else settings.init
 
 
 def _banner_html(title: str, lines: list[str], deviations: list[str], colours: str) -> str:
@@ -85,13 +95,9 @@ def _banner_html(title: str, lines: list[str], deviations: list[str], colours: s
     )
 
 
-def _preset_plan(settings: Settings) -> Protocol:
+def _preset_recipe(settings: Settings) -> Recipe:
     paper = load_protocol(settings.slug)
     return paper.resolve(settings.preset, settings.dataset, settings.variants[0])
-
-
-def _listed_deviations(plan: Protocol) -> list[str]:
-    return [f"{d.name}: {d.value} instead of {d.paper} ({d.reason})" for d in plan.deviations()]
 
 
 def finish(settings: Settings | None = None) -> None:
@@ -102,7 +108,9 @@ def finish(settings: Settings | None = None) -> None:
     mark: dict[str, Any] = {"version": dferlib.__version__}
     text = "Finished."
     if settings is not None:
-        chosen = settings.model_dump(include={"slug", "dataset", "source", "preset", "device"})
+        chosen = settings.model_dump(
+            include={"slug", "dataset", "source", "preset", "init", "device"}
+        )
         mark |= chosen
         text = f"Finished: {', '.join(f'{name} {value}' for name, value in chosen.items())}."
     display({"text/plain": text}, raw=True, metadata={END_MARK: mark})
@@ -118,10 +126,11 @@ def display_figure(
 ) -> None:
     """Show a matplotlib figure with a text for those who cannot see it, and close it.
 
-    The image is a PNG whose output metadata hold `alt`; `caption` follows as Markdown. With
-    `folder` and `name` the figure is kept as `<name>.png`, too, and as `<name>.svg` if it is drawn
-    and not made of pixels, byte for byte the same for the same figure. Raises ValueError when
-    `alt` is empty or one of the two is missing.
+    A figure with photographs in it is embedded as JPEG at the size at which it is shown, a drawn
+    one as PNG; the output's metadata hold `alt`, and `caption` follows as Markdown. With `folder`
+    and `name` the figure is kept as `<name>.png`, too, and as `<name>.svg` if it is drawn and not
+    made of pixels, byte for byte the same for the same figure. Raises ValueError when `alt` is
+    empty or one of the two is missing.
     """
     if not alt.strip():
         raise ValueError("alt is empty: say in a sentence what the figure shows")
@@ -129,15 +138,17 @@ def display_figure(
         raise ValueError(f"folder is {folder!r} and name {name!r}: give both, or neither")
     import matplotlib.pyplot as plt  # notebooks without a figure do not pay for it
 
-    drawn = folder and not any(ax.images for ax in fig.axes)
-    images = {kind: _image(fig, kind) for kind in (("png", "svg") if drawn else ("png",))}
+    drawn = not any(ax.images for ax in fig.axes)
+    kept = ("png", "svg") if drawn else ("png",)
+    images = {kind: _image(fig, kind) for kind in kept} if folder or drawn else {}
+    shown = ("image/png", images["png"]) if drawn else ("image/jpeg", _image(fig, "jpg"))
     plt.close(fig)
     for kind, data in images.items() if folder else ():
         write_atomic(Path(folder) / f"{name}.{kind}", lambda file, data=data: file.write(data))
+    kind, data = shown
     width, height = (round(side * fig.dpi) for side in fig.get_size_inches())
-    shown = {"image/png": images["png"], "text/plain": f"[figure: {alt}]"}
     sizes = {"alt": alt, "width": width, "height": height}
-    display(shown, raw=True, metadata={"image/png": sizes})
+    display({kind: data, "text/plain": f"[figure: {alt}]"}, raw=True, metadata={kind: sizes})
     if caption:
         display(Markdown(caption))
 
@@ -146,7 +157,11 @@ def _image(fig: "Figure", kind: str) -> bytes:
     import matplotlib as mpl
 
     buffer = io.BytesIO()
-    undated = {"Date": None} if kind == "svg" else {"Software": None}
+    options = {
+        "svg": {"metadata": {"Date": None}, "dpi": FIGURE_DPI},
+        "png": {"metadata": {"Software": None}, "dpi": FIGURE_DPI},
+        "jpg": {"pil_kwargs": JPEG, "dpi": fig.dpi},
+    }
     with mpl.rc_context({"svg.hashsalt": "dferlib"}):  # ids in the file do not change by chance
-        fig.savefig(buffer, format=kind, dpi=FIGURE_DPI, bbox_inches="tight", metadata=undated)
+        fig.savefig(buffer, format=kind, bbox_inches="tight", **options[kind])
     return buffer.getvalue()

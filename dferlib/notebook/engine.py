@@ -1,7 +1,7 @@
 """papermill's engine with a record of its own: where a notebook is, and how it is kept.
 
-Used by `dferlib.execution` only. papermill writes its output in place and calls cells that a dead
-kernel never reached completed; the record writes atomically and the manager tells the truth.
+Used by `dferlib.notebook.execution` only. papermill writes its output in place and calls cells that
+a dead kernel never reached completed; the record writes atomically and the manager tells the truth.
 """
 
 import html
@@ -24,11 +24,11 @@ from traitlets.config import Config
 
 from dferlib.files import write_atomic
 from dferlib.notebook.display import END_MARK
+from dferlib.notebook.stored import presentable
 
 ENGINE = "dferlib"
 SAVE_EVERY = 10.0  # seconds between two states of the partial notebook
 LOOK_AGAIN = 2.0  # seconds between two looks for the kernel's reply
-MAX_STREAM = 200_000  # characters kept of what one cell prints
 
 
 class Record:
@@ -46,7 +46,7 @@ class Record:
     def save(self, node: nbformat.NotebookNode, path: Path | None = None) -> None:
         """Write the notebook as it stands, by default as the partial one."""
         node.metadata.setdefault("dferlib", {"status": "running"})
-        text = nbformat.writes(_presentable(node, self.name, self.target.name))
+        text = nbformat.writes(presentable(node, self.name, self.target.name))
         write_atomic(path or self.partial, lambda file: file.write(text + "\n"), mode="w")
         self.saved = time.monotonic()
 
@@ -107,20 +107,6 @@ class Record:
         self.save(self.node, self.target)
         self.partial.unlink(missing_ok=True)
         self.say(f"[{_clock(self.begun)}] finished: {self.target}")
-
-
-def _presentable(node: nbformat.NotebookNode, name: str, output: str) -> nbformat.NotebookNode:
-    """Leave machine paths out of the metadata and shorten what floods a page."""
-    if "papermill" in node.metadata:
-        node.metadata.papermill |= {"input_path": name, "output_path": output}
-    for cell in node.cells:
-        for stream in cell.get("outputs", ()):
-            text = stream.get("text", "")
-            if stream.output_type == "stream" and len(text) > MAX_STREAM:
-                half = MAX_STREAM // 2
-                note = f"\n[... {len(text) - 2 * half} characters left out ...]\n"
-                stream["text"] = text[:half] + note + text[-half:]
-    return node
 
 
 def _clock(since: float) -> str:

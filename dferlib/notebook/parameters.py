@@ -9,6 +9,7 @@ import ast
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +17,14 @@ from pydantic import BaseModel, ConfigDict
 
 from dferlib.evidence.runs import results_folder
 from dferlib.names import unknown_name
-from dferlib.protocols import OWN_CLIPS, Protocol, load_protocol
+from dferlib.protocols import OWN_CLIPS, Paper, load_protocol
 
 # name -> (type, default): the parameters cell of every notebook, in this order
 PARAMETERS: dict[str, tuple[type, str]] = {
     "dataset": (str, "oulu"),
     "source": (str, "auto"),
     "preset": (str, "auto"),
+    "init": (str, "paper"),
     "data_root": (str, ""),
     "variants": (str, "all"),
     "folds": (str, "preset"),
@@ -31,6 +33,7 @@ PARAMETERS: dict[str, tuple[type, str]] = {
     "results_dir": (str, ""),
 }
 SOURCES = ("auto", "real", "synthetic")
+INITS = ("paper", "random", "synthetic", "torchvision")
 NUMBER_LISTS = ("folds", "seeds")  # `-p seeds 0` on a command line arrives as a number
 
 
@@ -50,6 +53,7 @@ class Settings(BaseModel):
     dataset: str
     source: Literal["auto", "real", "synthetic"]
     preset: str
+    init: str = "paper"  # what the protocol says, another kind of initial weights, or a path
     data_root: Path | None
     variants: tuple[str, ...]
     folds: tuple[int, ...]
@@ -68,13 +72,13 @@ def check_parameters(
     namespace: Mapping[str, Any],
     *,
     datasets: Iterable[str],
-    protocol: Protocol | None = None,
+    paper: Paper | None = None,
     extras: Mapping[str, str] | None = None,
 ) -> Settings:
     """Check what was injected into a notebook; call it as `check_parameters(slug, globals(), ...)`.
 
     `datasets` are the names of the paper's that the notebook can run; "folder", one's own clips, is
-    always allowed, too. `protocol` defaults to the one of `slug`; `extras` maps the notebook's own
+    always allowed, too. `paper` defaults to the one of `slug`; `extras` maps the notebook's own
     parameters to their defaults, all of them text.
     Raises ParameterError listing everything that is wrong at once: unknown names with the nearest
     valid one, and values of a wrong type or that are not allowed.
@@ -90,12 +94,14 @@ def check_parameters(
     }
     if problems:
         raise refusal(problems)
-    paper = load_protocol(slug) if protocol is None else protocol
+    paper = load_protocol(slug) if paper is None else paper
     settings = _resolve(slug, values, tuple(datasets), paper)
     return settings.model_copy(update={"extras": {name: values[name] for name in extras or {}}})
 
 
-def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper: Any) -> Settings:
+def _resolve(
+    slug: str, values: dict[str, str], datasets: tuple[str, ...], paper: Paper
+) -> Settings:
     problems: list[str] = []
     dataset = _choice("dataset", values["dataset"], (*datasets, OWN_CLIPS), problems)
     source = _choice("source", values["source"], SOURCES, problems)
@@ -105,6 +111,7 @@ def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper
             "folder with data_root (or DFER_DATA), with source real or auto"
         )
     preset = _choice("preset", values["preset"], ("auto", *paper.presets), problems)
+    init = _init(values["init"], problems)
     device = _device(values["device"], problems)
     variants = _variants(values["variants"], tuple(paper.variants), problems)
     seeds = _numbers("seeds", values["seeds"], range(2**32), problems)
@@ -117,13 +124,13 @@ def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper
     if problems:
         raise refusal(problems)
     if preset == "auto":
-        preset = "paper" if device.startswith("cuda") else "quick"
+        preset = _preset_of(device, paper.presets)
     if values["variants"] == "all":
         variants = paper.variants_of(preset, dataset)
-    plan = paper.resolve(preset, dataset, variants[0])
-    named = {"preset": ",".join(map(str, plan.folds)), "all": f"1-{plan.num_folds}"}
+    recipe = paper.resolve(preset, dataset, variants[0])
+    named = {"preset": ",".join(map(str, recipe.folds)), "all": f"1-{recipe.num_folds}"}
     text = named.get(values["folds"], values["folds"])
-    folds = _numbers("folds", text, range(1, plan.num_folds + 1), problems)
+    folds = _numbers("folds", text, range(1, recipe.num_folds + 1), problems)
     if problems:
         raise refusal([f"{problems[0]}; or all, or preset"])
     return Settings(
@@ -131,6 +138,7 @@ def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper
         dataset=dataset,
         source=source,
         preset=preset,
+        init=init,
         data_root=root.resolve() if root else None,
         variants=variants,
         folds=folds,
@@ -138,6 +146,24 @@ def _resolve(slug: str, values: dict[str, str], datasets: tuple[str, ...], paper
         device=device,
         results_dir=values["results_dir"],
     )
+
+
+def _preset_of(device: str, presets: Mapping[str, Any]) -> str:
+    """What `auto` means here: `quick` without a GPU, with one `gpu` where the paper has it."""
+    if not device.startswith("cuda"):
+        return "quick"
+    return "gpu" if "gpu" in presets else "paper"
+
+
+def _init(value: str, problems: list[str]) -> str:
+    """A kind of initial weights, or the path of a file that holds some."""
+    if value in INITS or (value and Path(value).expanduser().is_file()):
+        return value
+    problems.append(
+        f"{unknown_name('init', value, INITS)}; or the path of a .safetensors or .pth file, and "
+        "there is none of this name"
+    )
+    return value
 
 
 def _has_root(values: dict[str, str]) -> bool:
@@ -198,15 +224,29 @@ def _declaration(node: ast.stmt) -> tuple[str, tuple[str, Any]]:
 
 
 def _text(name: str, value: Any, default: str, problems: list[str]) -> str:
-    if name in NUMBER_LISTS and isinstance(value, int) and not isinstance(value, bool):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in NUMBER_LISTS and isinstance(value, int) and number:
         return str(value)
+    if name == "data_root" and number and (folder := _folder_of(value)):
+        return folder
     if not isinstance(value, str):
+        way = f"; with papermill give it as -r {name} TEXT, which stays text" if number else ""
         problems.append(
             f"{name} is {value!r} of type {type(value).__name__}; it has to be text, as in "
-            f"{name} = {default!r}"
+            f"{name} = {default!r}{way}"
         )
         return ""
     return value.strip()
+
+
+def _folder_of(value: float) -> str:
+    """The one folder here whose name papermill's ``-p`` would have read as this number, or ""."""
+    found = []
+    for path in Path().iterdir():
+        with suppress(ValueError):
+            if float(path.name) == value and path.is_dir():
+                found.append(path.name)
+    return found[0] if len(found) == 1 else ""
 
 
 def _choice(name: str, value: str, allowed: tuple[str, ...], problems: list[str]) -> str:

@@ -14,22 +14,25 @@ from IPython.display import display
 
 
 def choose(plot: Callable, **choices: Sequence) -> ipywidgets.VBox:
-    """Dropdowns, one per keyword, that redraw ``plot(**chosen)``.
+    """Dropdowns, one per keyword, that draw ``plot(**chosen)`` once a reader has chosen.
 
-    ``plot`` returns Axes or a Figure.
-
-    Each value of ``choices`` lists what may be chosen for the argument of that name.
+    ``plot`` returns Axes or a Figure. Each value of ``choices`` lists what may be chosen for the
+    argument of that name. Nothing is drawn before: the static figure above shows the first choice.
     """
     menus = {
         name: ipywidgets.Dropdown(options=list(options), description=name.replace("_", " "))
         for name, options in choices.items()
     }
+    output = ipywidgets.Output()
 
-    def draw(**chosen) -> None:
-        drawn = plot(**chosen)
-        figure = drawn if isinstance(drawn, plt.Figure) else drawn.figure
-        display(figure)
-        plt.close(figure)
+    def draw(_) -> None:
+        output.clear_output(wait=True)
+        with output:
+            drawn = plot(**{name: menu.value for name, menu in menus.items()})
+            figure = drawn if isinstance(drawn, plt.Figure) else drawn.figure
+            display(figure)
+            plt.close(figure)
 
-    output = ipywidgets.interactive_output(draw, menus)
+    for menu in menus.values():
+        menu.observe(draw, names="value")
     return ipywidgets.VBox([ipywidgets.HBox(list(menus.values())), output])

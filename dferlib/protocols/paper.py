@@ -1,46 +1,47 @@
-"""The class behind every protocol: fields that define a training, and how they may be changed.
+"""What a paper is: title, classes, rows of its tables, presets, published numbers.
 
-What a paper *is* (title, classes, ablation rows, presets) are class variables; what a training
-*does* are fields, so `dataclasses.asdict(protocol)` holds nothing but settings.
+`Paper.resolve` makes of it the `Recipe` of one training.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import field
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from pydantic import ConfigDict, ValidationError
-from pydantic.dataclasses import dataclass as _pydantic_dataclass
+import numpy as np
 
 from dferlib.names import OWN_CLIPS, unknown_name
+from dferlib.protocols.recipe import Recipe
+from dferlib.protocols.reported import Reported, load_cells
 
-# strict: an override keeps the type of the value that it replaces
-protocol_dataclass = _pydantic_dataclass(
-    frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True)
-)
-
-
-class Deviation(NamedTuple):
-    """One setting in which a resolved protocol differs from the paper."""
-
-    name: str
-    paper: Any
-    value: Any
-    reason: str
+NO_DATASET = "-"  # of cells about the training, or about a network alone
 
 
-class Reported(NamedTuple):
-    """One published cell; `value` is None where the text at hand lost it."""
+class Extent(NamedTuple):
+    """The data at hand: number of clips, and of folds where own clips have others than the paper.
 
-    table: int
-    dataset: str
-    row: str
-    metric: str
-    value: float | str | None
-    unit: str
-    note: str = ""
+    0: not counted, and the paper's.
+    """
+
+    clips: int = 0
+    folds: int = 0
+
+
+WHOLE = Extent()
+
+
+class Count(NamedTuple):
+    """Of how many clips a printed accuracy is a share.
+
+    `whole` are the sizes of a whole copy where the printed value fits another n; `correct` is the
+    number of right clips where another table, `source`, contradicts the accuracy.
+    """
+
+    n: int
+    whole: tuple[int, ...] = ()
+    correct: int = 0
+    source: str = ""
 
 
 class Criterion(NamedTuple):
@@ -60,7 +61,7 @@ class Criterion(NamedTuple):
         return self.low <= value <= self.high
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Variant:
     """A row of the ablation tables: its name here, its label in each table, and what it changes."""
 
@@ -70,9 +71,14 @@ class Variant:
     changes: Mapping[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
+def row(slug: str, label: str, rows: Mapping[int, str], **changes: Any) -> Variant:
+    """Write a row of the ablation tables in one line: {table: its label there}, and settings."""
+    return Variant(slug, label, rows, changes)
+
+
+@dataclass(frozen=True)
 class Preset:
-    """A size of the experiment: name -> (value, reason), and more changes for single datasets.
+    """A size of the experiment: name -> (value, reason), more for single datasets, more for rows.
 
     ``variants`` maps a dataset to (the rows that are run on it, reason) where not all are.
     ``clips`` is the size of the smallest data set for which the epochs were set: where there are
@@ -83,11 +89,13 @@ class Preset:
     changes: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     by_dataset: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
     variants: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    by_row: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
     clips: int = 0
 
-    def of(self, dataset: str) -> dict[str, tuple[Any, str]]:
-        """Return all changes for one dataset."""
-        return {**self.changes, **self.by_dataset.get(dataset, {})}
+    def of(self, dataset: str, variant: str) -> dict[str, tuple[Any, str]]:
+        """Return all changes for a row on a dataset."""
+        own = self.by_dataset.get(dataset, {}), self.by_row.get(variant, {})
+        return {**self.changes, **own[0], **own[1]}
 
     def passes(self, clips: int) -> int:
         """Return how often an epoch passes over the training clips of a data set of ``clips``.
@@ -97,93 +105,40 @@ class Preset:
         return max(1, round(self.clips / clips)) if clips else 1
 
 
-@protocol_dataclass
-class Protocol:
-    """The settings of a training. A paper subclasses it, gives values and adds its model's options.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Paper:
+    """The catalogue of a paper; `stated` is the recipe as the paper states it."""
 
-    `preset`, `dataset` and `variant` are empty until `resolve` sets them.
-    """
-
-    slug: ClassVar[str]
-    title: ClassVar[str]
-    citation: ClassVar[str]
-    doi: ClassVar[str]
-    model: ClassVar[str]  # name for create_model
-    classes: ClassVar[Mapping[str, tuple[str, ...]]]  # dataset -> class names, in order
-    variants: ClassVar[Mapping[str, Variant]]
-    presets: ClassVar[Mapping[str, Preset]]
-    assumed: ClassVar[Mapping[str, str]]  # setting or question -> why this value
-    model_fields: ClassVar[tuple[str, ...]]  # fields that are options of the model
-    sampler_fields: ClassVar[tuple[str, ...]] = ()  # and of the sampler
-
-    # dataset -> settings that the paper itself has for it, where they differ from the fields
-    own_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    title: str
+    citation: str
+    doi: str
+    stated: Recipe
+    classes: Mapping[str, tuple[str, ...]]  # dataset -> class names, in order
+    variants: Mapping[str, Variant]
+    presets: Mapping[str, Preset]
+    assumed: Mapping[str, str]  # setting or question -> why this value
+    counts: Mapping[tuple[str, str], Count]  # (dataset, variant), or (dataset, "") for the others
+    # dataset -> settings that the paper itself has for it, where they differ from `stated`
+    own_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # row label -> why it cannot be run, of rows that the authors ran or took for their baseline
+    not_run: Mapping[str, str] = field(default_factory=dict)
     # what runs here whatever the preset: (what, in the paper, here, why)
-    always_differs: ClassVar[tuple[tuple[str, str, str, str], ...]] = ()
+    always_differs: tuple[tuple[str, str, str, str], ...] = ()
 
-    stored_selections: ClassVar[tuple[str, ...]] = ("last", "best_val", "best_test")
+    @property
+    def slug(self) -> str:
+        """Name of the paper here, and of its own row."""
+        return self.stated.slug
 
-    preset: str = ""
-    dataset: str = ""
-    variant: str = ""
-    clips: int = 0  # of the data set, where they were counted: see `sweep.fit_protocol`
-
-    num_frames: int
-    sampler: str
-    store_size: int
-    faces: str = ""  # how faces are cut out of real frames; see datasets/face_options.py
-    input_size: int
-    peak: Literal["annotated", "last", "middle"] = "last"  # which frame is the apex
-    flip: bool
-    crop: Literal["five", "random", "none"]
-    width: float
-    init: str
-    epochs: int
-    passes: int = 1  # over the training clips in an epoch; more than one where clips are few
-    batch_size: int
-    optimizer: Literal["sgd", "adam", "adamw"]
-    momentum: float
-    nesterov: bool
-    lr: float
-    milestones: tuple[int, ...]
-    gamma: float
-    weight_decay: float
-    loss: str
-    label_smoothing: float
-    num_folds: int
-    folds: tuple[int, ...]
-    select: Literal["last", "best_val", "best_test"]
-    fraction: float = 1.0
-    precision: Literal["float32", "bf16", "auto"] = "float32"  # auto: what the device has units for
-
-    def __post_init__(self) -> None:
-        wrong = [k for k in self.folds if not 1 <= k <= self.num_folds]
-        if wrong:
-            raise ValueError(f"folds holds {wrong}; folds are numbered 1 to {self.num_folds}")
-        if self.input_size > self.store_size:
-            raise ValueError(
-                f"input_size {self.input_size} is larger than store_size {self.store_size}; "
-                "crops are cut out of the stored frames"
-            )
-        if not 0 < self.fraction <= 1:
-            raise ValueError(f"fraction is {self.fraction}; it lies above 0 and up to 1")
-        if self.label_smoothing and self.loss != "label_smoothing":
-            raise ValueError(
-                f"label_smoothing is {self.label_smoothing}, but loss is {self.loss!r}, which does "
-                "not smooth; set loss='label_smoothing', too"
-            )
-        if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError(f"milestones {self.milestones} are not increasing")
+    @property
+    def model(self) -> str:
+        """The paper's own network, a name for create_model."""
+        return self.stated.model
 
     @property
     def datasets(self) -> tuple[str, ...]:
         """The datasets of the paper that this package reads."""
         return tuple(self.classes)
-
-    @property
-    def official_split(self) -> bool:
-        """Whether the split that a dataset prescribes is used, where there is one."""
-        return True
 
     def variants_of(self, preset: str, dataset: str) -> tuple[str, ...]:
         """Return the variants that a preset runs on a dataset, which is what "all" means there."""
@@ -192,35 +147,13 @@ class Protocol:
 
     def printed_on(self, dataset: str) -> tuple[str, ...]:
         """Return the variants for which the paper prints a value on a dataset."""
-        if dataset == OWN_CLIPS:
-            return ()
         if dataset not in self.classes:
             return ()
         cells = {(cell.table, cell.row) for cell in self.reported(dataset=dataset)}
         return tuple(k for k, v in self.variants.items() if cells & set(v.rows.items()))
 
-    @property
-    def init_frames(self) -> int:
-        """Frames of the clips on which init "synthetic" pre-trains."""
-        return self.num_frames
-
-    def override(self, **changes: Any) -> Self:
-        """Return a copy with some settings changed.
-
-        Raises ValueError for an unknown name (with the nearest valid one), a value of another type
-        or a value that is not allowed.
-        """
-        known = [f.name for f in dataclasses.fields(self)]
-        for name in changes:
-            if name not in known:
-                raise ValueError(unknown_name(f"setting of protocol {self.slug!r}", name, known))
-        try:
-            return dataclasses.replace(self, **changes)
-        except ValidationError as error:
-            raise ValueError(self._explain(error, changes)) from None
-
-    def resolve(self, preset: str, dataset: str, variant: str) -> Self:
-        """Return the protocol of one training: this paper's, made smaller by a preset.
+    def resolve(self, preset: str, dataset: str, variant: str, extent: Extent = WHOLE) -> Recipe:
+        """Return the recipe of one training: this paper's, made smaller by a preset.
 
         Presets and variants are `self.presets` and `self.variants`, the dataset is one of the paper
         or `OWN_CLIPS`; ValueError for others.
@@ -230,79 +163,118 @@ class Protocol:
             ("dataset", dataset, (*self.classes, OWN_CLIPS)),
             ("variant", variant, self.variants),
         ):
-            if name not in known:
-                raise ValueError(unknown_name(f"{what} of protocol {self.slug!r}", name, known))
-        changes = dict(self.own_settings.get(dataset, {}))
-        changes |= {name: value for name, (value, _) in self.presets[preset].of(dataset).items()}
-        changes |= self.variants[variant].changes
-        changes |= {"passes": self.presets[preset].passes(self.clips)}
-        return self.override(preset=preset, dataset=dataset, variant=variant, **changes)
+            self._check(what, name, known)
+        request = {"preset": preset, "dataset": dataset, "variant": variant, "clips": extent.clips}
+        if extent.folds:
+            request |= {"num_folds": extent.folds, "folds": tuple(range(1, extent.folds + 1))}
+        size = self.presets[preset]
+        changes = {name: value for name, (value, _) in size.of(dataset, variant).items()}
+        own = {**self.own_settings.get(dataset, {}), **changes, **self.variants[variant].changes}
+        return self.stated.override(**{**request, **own, "passes": size.passes(extent.clips)})
 
-    def deviations(self) -> list[Deviation]:
-        """List what differs from the paper for the same dataset and variant, with the reasons.
+    def stated_for(self, dataset: str, variant: str = "") -> Recipe:
+        """Return the recipe that the paper states for a dataset and a row of its tables."""
+        changes = self.variants[variant].changes if variant else {}
+        return self.stated.override(**{**self.own_settings.get(dataset, {}), **changes})
 
-        Settings changed after `resolve` are listed, too, as "set by the caller".
-        """
-        paper = type(self)().override(**self.own_settings.get(self.dataset, {}))
-        if self.variant:
-            paper = paper.override(**self.variants[self.variant].changes)
-        reasons = self._reasons()
-        found = []
-        for item in dataclasses.fields(self):
-            mine, theirs = getattr(self, item.name), getattr(paper, item.name)
-            if mine != theirs and item.name not in ("preset", "dataset", "variant", "clips"):
-                value, reason = reasons.get(item.name, (None, ""))
-                reason = reason if value == mine else "set by the caller"
-                found.append(Deviation(item.name, theirs, mine, reason))
-        return found
-
-    def _reasons(self) -> dict[str, tuple[Any, str]]:
-        """Values that the preset sets, or the number of clips, each with its reason."""
-        if not self.preset:
+    def reasons(self, recipe: Recipe) -> dict[str, tuple[Any, str]]:
+        """Values that preset and data set of a recipe lead to, each with its reason."""
+        if not recipe.preset:
             return {}
-        preset = self.presets[self.preset]
-        few = f"{self.clips} clips; the epochs of {self.preset} were set for {preset.clips} or more"
-        reasons = dict(preset.of(self.dataset))
-        if self.dataset == OWN_CLIPS:
+        preset, clips = self.presets[recipe.preset], recipe.clips
+        few = f"{clips} clips; the epochs of {recipe.preset} were set for {preset.clips} or more"
+        reasons = preset.of(recipe.dataset, recipe.variant)
+        if recipe.dataset == OWN_CLIPS:
             fewer = "no more folds than these clips have subjects"
-            own = {"num_folds": (self.num_folds, fewer), "folds": (self.folds, fewer)}
+            own = {"num_folds": (recipe.num_folds, fewer), "folds": (recipe.folds, fewer)}
             reasons = own | reasons  # which folds are run is the preset's choice where it makes one
-        return reasons | {"passes": (preset.passes(self.clips), few)}
+        return reasons | {"passes": (preset.passes(clips), few)}
 
-    def model_options(self) -> dict[str, Any]:
-        """Return the options for `create_model(protocol.model, num_classes, **options)`."""
-        return {name: getattr(self, name) for name in self.model_fields}
+    def reported(
+        self, table: int | str | None = None, dataset: str | None = None
+    ) -> list[Reported]:
+        """Return the published cells of all tables, or those of one table, one dataset, or both.
 
-    def sampler_options(self) -> dict[str, Any]:
-        """Return the options of the frame sampler, see `dferlib.datasets.samplers`."""
-        return {name: getattr(self, name) for name in self.sampler_fields}
-
-    def loss_options(self) -> dict[str, float]:
-        """Return the options for `create_loss(protocol.loss, **options)`."""
-        smoothed = self.loss == "label_smoothing"
-        return {"smoothing": self.label_smoothing} if smoothed else {}
-
-    def key(self) -> dict[str, Any]:
-        """Return the settings that define a trained model.
-
-        Which folds are run, the name of the preset and the rule that picks an epoch afterwards are
-        left out: the same training has the same key whoever asked for it. So is how faces are cut
-        out: the store's manifest hash says it, and only where there was something to cut. A single
-        pass in an epoch goes without saying.
+        `table` may name a figure or section, too. Raises ValueError for a table or a dataset that
+        the paper does not have.
         """
-        left_out = {"folds", "preset", "select", "faces", "clips"}
-        left_out |= {"passes"} if self.passes == 1 else set()
-        return {k: v for k, v in dataclasses.asdict(self).items() if k not in left_out}
+        cells = load_cells(self.slug)
+        if table is not None and table not in {cell.table for cell in cells}:
+            numbers = [cell.table for cell in cells if isinstance(cell.table, int)]
+            raise ValueError(f"table is {table!r}; the paper has Tables 1 to {max(numbers)}")
+        if dataset not in (None, NO_DATASET):
+            self._check("dataset", dataset, self.classes)
+        return [
+            cell
+            for cell in cells
+            if (cell.table == table if table is not None else isinstance(cell.table, int))
+            and dataset in (None, cell.dataset)
+        ]
 
-    def _explain(self, error: ValidationError, changes: Mapping[str, Any]) -> str:
-        lines = []
-        for item in error.errors():
-            name = str(item["loc"][0]) if item["loc"] else ""
-            if name in changes:
-                lines.append(
-                    f"{name}={changes[name]!r} does not fit protocol {self.slug!r}: "
-                    f"{item['msg']} (the value was {getattr(self, name)!r})"
-                )
-            else:
-                lines.append(item["msg"].removeprefix("Value error, "))
-        return "; ".join(lines)
+    def reported_confusion(self, dataset: str) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the class names and the published confusion matrix (rows true, fractions).
+
+        Cells that the text at hand lost or never had are NaN.
+        """
+        self._check("dataset", dataset, self.classes)
+        classes = self.classes[dataset]
+        matrix = np.full((len(classes), len(classes)), np.nan)
+        for cell in load_cells(self.slug):
+            if cell.dataset == dataset and cell.metric.startswith("predicted "):
+                place = classes.index(cell.row), classes.index(cell.metric.split(" ", 1)[1])
+                value = np.nan if cell.value is None else cell.value
+                matrix[place] = value / (100 if cell.unit == "%" else 1)
+        return classes, matrix
+
+    def criterion(self, dataset: str, variant: str = "") -> Criterion:
+        """Return when a row on a dataset counts as reproduced; fixed before any run.
+
+        The accuracy on the real dataset, pooled over the folds, has to lie in the exact binomial
+        95 % interval (Clopper-Pearson) of the published k of n, or of the nearest k where the
+        printed value is none. By default of the paper's own row. Synthetic data reproduce nothing.
+        Raises ValueError where the paper prints no accuracy of the row, or contradicts it.
+        """
+        from scipy.stats import binomtest
+
+        printed = {slug: self._printed(dataset, slug) for slug in self.variants}
+        judged = [k for k, cell in printed.items() if cell and self._count(dataset, k)]
+        variant = variant or self.slug
+        if variant not in judged:
+            raise ValueError(
+                unknown_name(f"printed accuracy on {dataset} of variant", variant, judged)
+            )
+        cell, count = printed[variant], self._count(dataset, variant)
+        share = float(cell.value) / 100
+        correct = count.correct or round(share * count.n)
+        interval = binomtest(correct, count.n).proportion_ci(0.95, method="exact")
+        text = (
+            f"pooled {cell.metric} on the real {dataset} within {interval.low:.4f} to "
+            f"{interval.high:.4f}, the 95 % interval of {_origin(cell, count, correct)}"
+        )
+        published = correct / count.n if count.correct else share
+        numbers = (published, correct, count.n, interval.low, interval.high)
+        return Criterion("war", *numbers, text, count.whole)
+
+    def _printed(self, dataset: str, variant: str) -> Reported | None:
+        """The first accuracy that the paper prints for a row on a dataset."""
+        rows = self.variants[variant].rows
+        for cell in self.reported(dataset=dataset):
+            if cell.metric in ("accuracy", "WAR") and rows.get(cell.table) == cell.row:
+                return cell
+        return None
+
+    def _count(self, dataset: str, variant: str) -> Count | None:
+        return self.counts.get((dataset, variant)) or self.counts.get((dataset, ""))
+
+    def _check(self, what: str, name: object, known: Mapping | tuple) -> None:
+        if name not in known:
+            raise ValueError(unknown_name(f"{what} of protocol {self.slug!r}", name, known))
+
+
+def _origin(cell: Reported, count: Count, correct: int) -> str:
+    """Say where the number of right clips comes from."""
+    if count.source:
+        return f"{correct} of {count.n} of {count.source}, not of {cell.value} %"
+    if abs(100 * correct / count.n - cell.value) < 0.01:  # printed values are rounded or cut
+        return f"the published {correct} of {count.n}"
+    return f"{correct} of {count.n}, which is nearest to the published {cell.value} %"

@@ -58,18 +58,33 @@ REQUIRED: dict[str, dict[int, float]] = {
     "neutral": {},
 }
 OPTIONAL: dict[str, dict[int, tuple[float, float]]] = {
-    "anger": {5: (0.6, 0.4), 17: (0.4, 0.35), 9: (0.2, 0.15)},
+    "anger": {
+        5: (0.6, 0.5),
+        9: (0.25, 0.2),
+        10: (0.5, 0.35),
+        16: (0.4, 0.25),
+        17: (0.4, 0.35),
+        25: (0.8, 0.3),
+        26: (0.5, 0.2),
+    },
     "contempt": {7: (0.2, 0.3), 24: (0.2, 0.2), 43: (0.15, 0.4)},
     "disgust": {
         4: (0.4, 0.4),
         6: (0.3, 0.4),
+        15: (0.35, 0.25),
         16: (0.35, 0.3),
         17: (0.35, 0.35),
         25: (0.6, 0.7),
     },
     "fear": {7: (0.3, 0.3), 26: (0.35, 0.4)},
-    "happiness": {25: (0.9, 0.75), 26: (0.3, 0.3), 7: (0.3, 0.2)},
-    "sadness": {17: (0.7, 0.8), 6: (0.2, 0.2), 7: (0.25, 0.3), 43: (0.2, 0.3)},
+    "happiness": {25: (1.0, 0.7), 26: (0.35, 0.35), 7: (0.3, 0.2)},
+    "sadness": {
+        6: (0.2, 0.2),
+        7: (0.25, 0.3),
+        17: (0.7, 0.8),
+        25: (0.4, 0.15),
+        43: (0.2, 0.3),
+    },
     "surprise": {27: (0.45, 0.6)},
     "neutral": {},
 }
@@ -78,6 +93,8 @@ JITTER = 0.25  # strength of each action unit varies by this share
 ASYMMETRY = 0.10  # standard deviation of half the left-right difference, as a share
 WEAK_SIDE = 0.08  # what the other side of a one-sided expression shows
 STRONGEST = 1.1
+PARTING = [AU_INDEX[au] for au in (25, 26, 27)]
+LOOSENED = 0.5  # what AU 23 keeps where the lips part
 
 
 def check_expression(name: str) -> None:
@@ -133,6 +150,9 @@ def expression_aus(name: str, intensity: float, generator: torch.Generator) -> T
     for au, (value, probability) in OPTIONAL[name].items():
         if present[AU_INDEX[au]] < probability:
             peak[AU_INDEX[au]] = value
+    if peak[PARTING].any():  # FACS: lips that part cannot be pressed
+        peak[AU_INDEX[24]] = 0
+        peak[AU_INDEX[23]] *= LOOSENED
     sides = (peak * strength)[:, None] * torch.stack([1 + tilt, 1 - tilt], 1)
     if name in ONE_SIDED:
         sides[:, 1 - strong_side] *= WEAK_SIDE

@@ -57,7 +57,7 @@ def build_brows(window: Window, identity: Identity, curves: Curves) -> Brows:
     bulge_y = window.face_y - window.sides(curves.brow_inner_y) - 0.005
     height = height + 0.032 * frown * spot(window.ax - 0.10, bulge_y, 0.075, 0.055)
     lines = _frown_lines(window, identity, curves) * frown
-    return Brows(hair, height - 0.030 * lines, 1 - (0.34 * lines).clamp(0, 0.8))
+    return Brows(hair, height - 0.030 * lines, 1 - (0.46 * lines).clamp(0, 0.8))
 
 
 def _brow_hair(

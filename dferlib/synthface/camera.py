@@ -2,6 +2,10 @@
 
 The world has x to the viewer's right, y up, z to the viewer; the camera looks along -z from
 `DISTANCE`. A pose turns the head about `PIVOT`, near the top of the neck.
+
+A window is the part of the camera's picture that is drawn: a square as centre x, centre y and side
+in sides of the picture, x to the right and y down from its upper left corner, turned clockwise by
+an angle in radians. It shows exactly what cutting it out of the whole picture would.
 """
 
 from dataclasses import dataclass
@@ -14,6 +18,7 @@ from dferlib.synthface.fields import each
 from dferlib.synthface.head import surface_coordinates
 
 DISTANCE = 7.0
+WHOLE = (0.5, 0.5, 1.0, 0.0)  # the window that is the whole picture
 PIVOT = (0.0, -0.45, -0.15)
 BOUND_RADII = (0.98, 1.60, 1.26)  # an ellipsoid around every head
 BOUND_MIDDLE = (0.0, -0.22, 0.0)
@@ -54,12 +59,23 @@ class Rays:
     world_y: Tensor  # (B, S, S)
 
 
-def cast_rays(camera: Tensor, turn: Tensor, size: int) -> Rays:
-    """Make the rays of (B, 3) cameras (middle x, middle y, half-height) through S x S pixels."""
-    step = (torch.arange(size, device=camera.device) + 0.5) / size * 2 - 1
+def in_picture(window: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Places x, y (B, S, S) in the picture of the pixels of windows (B, 4)."""
+    step = (torch.arange(size, device=window.device) + 0.5) / size - 0.5
+    x, y, side, angle = (each(part) for part in window.unbind(1))
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    across, down = side * step[None, None, :], side * step[None, :, None]
+    return x + (cos * across - sin * down), y + (sin * across + cos * down)
+
+
+def cast_rays(camera: Tensor, turn: Tensor, window: Tensor, size: int) -> Rays:
+    """Make the rays of (B, 3) cameras (middle x, middle y, half-height) through S x S pixels.
+
+    The pixels are those of the windows (B, 4) of the cameras' pictures.
+    """
+    x, y = in_picture(window, size)
     middle_x, middle_y, half = (each(c) for c in camera.unbind(1))
-    world_x = (middle_x + half * step[None, None, :]).expand(-1, size, size)
-    world_y = (middle_y - half * step[None, :, None]).expand(-1, size, size)
+    world_x, world_y = middle_x + half * (2 * x - 1), middle_y + half * (1 - 2 * y)
     eye = torch.stack([camera[:, 0], camera[:, 1], torch.full_like(camera[:, 0], DISTANCE)], 1)
     across, up = world_x - each(eye[:, 0]), world_y - each(eye[:, 1])
     direction = torch.stack([across, up, torch.full_like(across, -DISTANCE)], 1)
@@ -68,18 +84,27 @@ def cast_rays(camera: Tensor, turn: Tensor, size: int) -> Rays:
     return Rays(rotate(back, eye - pivot) + pivot, rotate(back, direction), world_x, world_y)
 
 
-def project(points: Tensor, camera: Tensor, turn: Tensor, size: int) -> Tensor:
-    """Project points (B, 3, N) of the head to pixels (B, N, 2); (0, 0) is the first pixel's middle.
-
-    Inverse of `cast_rays`: the ray of the returned pixel passes through the point.
-    """
+def project(points: Tensor, camera: Tensor, turn: Tensor) -> Tensor:
+    """Project points (B, 3, N) of the head to places x, y (B, N, 2) in the camera's picture."""
     pivot = points.new_tensor(PIVOT)[:, None]
     x, y, z = (rotate(turn, points - pivot) + pivot).unbind(1)
     middle_x, middle_y, half = (c[:, None] for c in camera.unbind(1))
     nearer = DISTANCE / (DISTANCE - z)
     across = (x - middle_x) * nearer / half
     down = (middle_y - y) * nearer / half
-    return (torch.stack([across, down], -1) + 1) * (size / 2) - 0.5
+    return (torch.stack([across, down], -1) + 1) / 2
+
+
+def to_pixels(places: Tensor, window: Tensor, size: int) -> Tensor:
+    """Turn places (B, N, 2) in the picture into pixels of windows (B, 4) drawn with `size` pixels.
+
+    (0, 0) is the first pixel's middle. Inverse of `in_picture`.
+    """
+    x, y, side, angle = (part[:, None] for part in window.unbind(1))
+    right, below = places[..., 0] - x, places[..., 1] - y
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    across, down = cos * right + sin * below, cos * below - sin * right
+    return (torch.stack([across, down], -1) / side[..., None] + 0.5) * size - 0.5
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The same clip under other conditions: seen from the front in even light, turned away, badly lit.
 
-Identity, Action Units and background of the scene stay; head pose and light are set, the camera
-follows a turned face as a face detector would, and whatever else spoils the picture is taken away,
-so that two conditions differ in nothing but what their names say.
+Identity, Action Units and background of the scene stay; head pose and light are set, and whatever
+else spoils the picture is taken away, so that two conditions differ in nothing but what their names
+say. A turned face lies elsewhere in the picture: cut it out anew.
 """
 
 from dataclasses import replace
@@ -15,7 +15,6 @@ from dferlib.synthface.shading import Light, default_light
 
 CONDITIONS = ("ideal", "deflected", "badly lit")
 DEFLECTION = (0.65, 0.08, 0.1)  # yaw, pitch and roll of the turned head, rad: 37, 5 and 6 degrees
-FOLLOW = 0.45  # how far the camera moves to the side to keep the turned face in its middle
 SIDE = (-1.0, 0.25, 0.3)  # towards the one hard light of the badly lit face
 HARDER, DARKER = 1.5, 0.2  # that light, and what the others keep
 
@@ -26,13 +25,11 @@ def under_condition(scene: Scene, condition: str) -> Scene:
         raise ValueError(f"condition is {condition!r}; valid: {', '.join(CONDITIONS)}")
     length = len(scene.plan)
     pose, light = torch.zeros(length, 3), default_light(length, "cpu")
-    camera = scene.plan.camera
     if condition == "deflected":
         pose = torch.tensor(DEFLECTION).expand(length, 3)
-        camera = camera + torch.tensor([FOLLOW, 0.0, 0.0])
     elif condition == "badly lit":
         light = _from_one_side(light)
-    plan = replace(scene.plan, pose=pose, light=light, camera=camera)
+    plan = replace(scene.plan, pose=pose, light=light)
     return replace(scene, plan=plan, nuisances=_clear(scene.nuisances))
 
 

@@ -111,7 +111,7 @@ def _brows(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
     arch, tilt = identity.brow_arch[:, None], identity.brow_tilt[:, None]
     au1, au2, au4, au9 = au.side(1), au.side(2), au.side(4), au.side(9)
     # The frontalis wins over the corrugator where both act: brows of fear stay up, but together.
-    inner = 0.105 * au1 - 0.120 * au4 * (1 - 0.80 * au1.clamp(0, 1)) - 0.035 * au9
+    inner = 0.105 * au1 - 0.132 * au4 * (1 - 0.82 * au1.clamp(0, 1)) - 0.035 * au9
     middle = 0.052 * au1 + 0.078 * au2 - 0.088 * au4 * (1 - 0.50 * au1.clamp(0, 1))
     outer = 0.088 * au2 - 0.012 * au1 - 0.030 * au4 * (1 - 0.6 * au1.clamp(0, 1))
     return {
@@ -123,22 +123,25 @@ def _brows(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
 
 
 def _nose_and_cheeks(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
-    fold = 0.95 * au.side(12) + 0.95 * au.side(9) + 0.90 * au.side(10) + 0.25 * au.side(6)
-    fold = fold + 0.30 * au.side(20) + 0.30 * au.side(15) + 0.35 * au.side(14)
-    cheek = 0.62 * au.side(6) + 0.55 * au.side(12) + 0.30 * au.side(9) + 0.25 * au.side(10)
+    fold = 1.10 * au.side(12) + 0.90 * au.side(9) + 0.85 * au.side(10) + 0.30 * au.side(6)
+    fold = fold + 0.45 * au.side(20) + 0.45 * au.side(15) + 0.45 * au.side(14)
+    fold = fold + 0.20 * au.side(17) + 0.20 * au.side(27)
+    cheek = 0.75 * au.side(6) + 0.70 * au.side(12) + 0.30 * au.side(9) + 0.25 * au.side(10)
     return {
         "alae_lift": 0.042 * au.side(9) + 0.016 * au.side(10) + 0.006 * au.side(12),
-        "nose_width": identity.nose_width[:, None] * (1 + 0.10 * au.side(12) + 0.10 * au.side(9)),
-        "nasolabial": fold.clamp(0, 1.35) + 0.25 * identity.age[:, None],
-        "cheek": cheek.clamp(0, 1.15),
+        "nose_width": identity.nose_width[:, None] * (1 + 0.13 * au.side(12) + 0.10 * au.side(9)),
+        "nasolabial": fold.clamp(0, 1.45) + 0.35 * identity.age[:, None],
+        "cheek": cheek.clamp(0, 1.4),
     }
 
 
 def _mouth_corners(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
     au12, au14 = au.side(12), au.side(14)
-    out = 0.072 * au12 + 0.075 * au.side(20) + 0.034 * au14 + 0.012 * au.side(10)
+    out = 0.124 * au12 + 0.075 * au.side(20) + 0.034 * au14 + 0.012 * au.side(10)
     pulled_in = 0.085 * au.side(18) + 0.022 * au.side(23) + 0.015 * au.side(24)
-    pulled_in = pulled_in + 0.046 * au.side(26) + 0.050 * au.side(27) + 0.008 * au.side(17)
+    # The zygomaticus wins over the jaw: a laughing mouth stays wide.
+    by_jaw = (0.046 * au.side(26) + 0.050 * au.side(27)) * (1 - 0.8 * au12.clamp(0, 1))
+    pulled_in = pulled_in + by_jaw + 0.008 * au.side(17)
     up = 0.098 * au12 + 0.060 * au14 * (1 - 0.5 * au12.clamp(0, 1)) + 0.012 * au.side(9)
     down = 0.100 * au.side(15) + 0.012 * au.side(20) + 0.022 * au.side(17)
     down = down + 0.058 * au.side(26) + 0.095 * au.side(27) + 0.014 * au.side(16)
@@ -157,12 +160,12 @@ def _lips(identity: Identity, au: ActiveAUs) -> dict[str, Tensor]:
         0.010 * m(25)
         + 0.024 * m(10)
         + 0.030 * m(10) * m(25)
-        + 0.030 * m(12) * m(25)
+        + 0.052 * m(12) * m(25)
         + 0.020 * m(9) * m(10)
     )
     upper = upper + 0.036 * m(27) + 0.020 * m(26) * m(25) + 0.012 * m(16) * m(25)
     lower = 0.026 * m(25) + 0.055 * m(16) + 0.128 * m(26) + 0.245 * m(27) + 0.014 * m(10)
-    lower = lower + 0.028 * m(12) * m(25) + 0.048 * m(20) * m(25) - 0.010 * m(17)
+    lower = lower + 0.052 * m(12) * m(25) + 0.048 * m(20) * m(25) - 0.010 * m(17)
     pressed = 0.52 * m(23) + 0.58 * m(24) + 0.22 * m(20) + 0.25 * m(12) + 0.12 * m(27)
     pressed = pressed.clamp(0, 0.8)
     lower_share = (1 - 0.9 * pressed + 0.12 * m(17) - 0.25 * m(24)).clamp_min(0.2)

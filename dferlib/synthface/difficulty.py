@@ -2,19 +2,20 @@
 
 The defaults are the setting of the laboratory stand-ins. It was chosen once, by
 `benchmarks/synthface/difficulty.py`, for three properties of a plain network on new subjects: next
-to chance on the first frame, well below the ceiling on the peak frame, and better with the sequence. Two
-milder settings have these properties, too; they were passed over because the same plain network,
-pre-trained on the stills of the pre-training set, read their peak frames at about .90 without
-having seen the stand-in. No result of a paper's model went into the choice, and none is to: a
-difficulty tuned until a ranking comes out proves nothing.
+to chance on the first frame, well below the ceiling on the peak frame, and better with the
+sequence. Two milder settings have these properties, too; they were passed over because the same
+plain network, pre-trained on the stills of the pre-training set, read their peak frames at about
+.90 without having seen the stand-in. No result of a paper's model went into the choice, and none is
+to: a difficulty tuned until a ranking comes out proves nothing.
 """
 
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
+
+from dferlib.names import unknown_name
 
 Strength = Annotated[float, Field(ge=0, le=2)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -32,7 +33,7 @@ class Difficulty:
     talking: Probability = 0.0  # of speech through the whole clip
     distraction: Probability = 0.0  # of a flash of another expression
     pose: Strength = 0.0  # 1: s.d. .45, .18 and .12 rad of yaw, pitch and roll
-    jitter: Strength = 0.6  # of the crop's place and size, and slight head motion
+    jitter: Strength = 0.6  # of the detector's box, and slight head motion
     light: Strength = 0.4  # of the direction, colour and brightness of the light
     background: Probability = 1.0  # contrast of what is behind the head
     irrelevant: Probability = 0.0  # of a stretch that shows somebody else or nobody
@@ -143,8 +144,4 @@ def find_difficulty(difficulty: "Difficulty | str") -> Difficulty:
         return difficulty
     if difficulty in PRESETS:
         return PRESETS[difficulty]
-    near = get_close_matches(str(difficulty), PRESETS, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(
-        f"unknown difficulty {difficulty!r}{hint} Give a Difficulty or one of {', '.join(PRESETS)}"
-    )
+    raise ValueError(f"{unknown_name('difficulty', difficulty, PRESETS)}; or give a Difficulty")

@@ -18,6 +18,7 @@ from torch import Tensor
 
 TILE_SIZE = 256
 TILE_PERIOD = 2.0  # head units after which the noise repeats
+FARTHEST = -40.0  # exponent of what counts as nothing: exp is ninety times as slow near denormals
 
 
 def each(values: Tensor) -> Tensor:
@@ -37,25 +38,25 @@ def rgb(red: float, green: float, blue: float, like: Tensor) -> Tensor:
 
 def mix(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Go from `a` (t = 0) to `b` (t = 1)."""
-    return a + (b - a) * t
+    return ((b - a) * t).add_(a)
 
 
 def smoothstep(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
     """Rise smoothly from 0 at `low` to 1 at `high`."""
-    t = ((x - low) / (high - low)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
+    t = ((x - low) / (high - low)).clamp_(0, 1)
+    return (t * t).mul_((t * -2).add_(3))
 
 
 def bump(x: Tensor, width: float | Tensor) -> Tensor:
     """Gaussian bump of height 1 at x = 0, 1/e at x = width."""
     scaled = x / width
-    return torch.exp(-scaled * scaled)
+    return scaled.mul_(scaled).neg_().clamp_(min=FARTHEST).exp_()
 
 
 def spot(x: Tensor, y: Tensor, width: float | Tensor, height: float | Tensor) -> Tensor:
     """Elliptic Gaussian spot of height 1 at the origin."""
     a, b = x / width, y / height
-    return torch.exp(-a * a - b * b)
+    return (a.mul_(a) + b.mul_(b)).neg_().clamp_(min=FARTHEST).exp_()
 
 
 def power(x: Tensor, exponent: float | Tensor) -> Tensor:
@@ -86,15 +87,20 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def blur(image: Tensor, radius: int, passes: int = 2) -> Tensor:
-    """Box-blur maps (B, H, W) with replicated borders."""
-    image = image[:, None]
-    size = 2 * radius + 1
+    """Box-blur maps (B, H, W) with replicated borders, `radius` texels to each side."""
     for _ in range(passes):
-        across = F.pad(image, (radius, radius, 0, 0), mode="replicate")
-        image = F.avg_pool2d(across, (1, size), 1)
-        down = F.pad(image, (0, 0, radius, radius), mode="replicate")
-        image = F.avg_pool2d(down, (size, 1), 1)
-    return image[:, 0]
+        image = _box(F.pad(image, (radius, radius, 0, 0), mode="replicate"), radius, 2)
+        image = _box(F.pad(image, (0, 0, radius, radius), mode="replicate"), radius, 1)
+    return image
+
+
+def _box(padded: Tensor, radius: int, dim: int) -> Tensor:
+    """Running means along an axis; sums of slices are several times as fast as pooling."""
+    count = padded.shape[dim] - 2 * radius
+    total = padded.narrow(dim, 0, count) + padded.narrow(dim, 1, count)
+    for start in range(2, 2 * radius + 1):
+        total += padded.narrow(dim, start, count)
+    return total / (2 * radius + 1)
 
 
 def double(image: Tensor) -> Tensor:

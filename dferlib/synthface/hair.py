@@ -1,6 +1,6 @@
 """Ears, hair on the head, beard and stubble, and long hair behind the head."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ LONG_HAIR_Z = -0.30  # long hair hangs in this plane of the head
 
 @dataclass(frozen=True)
 class Hair:
-    """Ears and hair of B heads on the whole texture."""
+    """Ears and hair of B heads on the whole texture; no action unit moves them."""
 
     cover: Tensor  # (B, H, W) share of hair
     height: Tensor  # (B, H, W) relief of the hair
@@ -37,15 +37,19 @@ class Hair:
     ear_shade: Tensor  # (B, H, W) factor on the colour
     strands: Tensor  # (B, H, W) brightness of the strands
 
+    def take(self, index: Tensor) -> "Hair":
+        """Choose heads by index."""
+        return Hair(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
 
 def build_hair(base: HeadBase, grid: Grid, identity: Identity) -> Hair:
     """Evaluate ears, hairline and hair volume."""
     ear, ear_shade, ear_area = _ears(base, grid, identity)
     angle = grid.angle.expand(base.x.shape)
     curl = each(identity.curl)
-    straight = noise(0.8 * angle, 0.35 * base.skin_y, identity.noise_offset, STRANDS)
-    locks = noise(0.9 * angle, 0.9 * base.skin_y, identity.noise_offset, BLOTCHES)
-    curls = noise(1.3 * angle, 1.7 * base.skin_y, identity.noise_offset, GRAIN)
+    straight = noise(0.8 * angle, 0.35 * base.face_y, identity.noise_offset, STRANDS)
+    locks = noise(0.9 * angle, 0.9 * base.face_y, identity.noise_offset, BLOTCHES)
+    curls = noise(1.3 * angle, 1.7 * base.face_y, identity.noise_offset, GRAIN)
     strands = mix(straight, curls, curl)
     above = base.face_y - _hairline(base, grid, identity)
     uncovered = ear_area * (1 - each(identity.long_hair)).clamp(0, 1)

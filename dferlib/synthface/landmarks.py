@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from dferlib.synthface.brows import brow_curve
-from dferlib.synthface.curves import Curves
+from dferlib.synthface.camera import project, rotation
+from dferlib.synthface.curves import Curves, move_face
 from dferlib.synthface.eyes import lower_lid, upper_lid
 from dferlib.synthface.head import jaw_shift, silhouette, stretch_jaw
 from dferlib.synthface.identity import Identity
@@ -35,6 +36,7 @@ OUTER_LIP_POINTS = (0.64, 0.27)  # across the mouth
 INNER_LIP_POINTS = 0.50
 INNER_CORNER = 0.88
 BRIDGE_POINTS = (0.0, 0.33, 0.66, 1.0)  # from root to tip
+NOSE_RISE = (0.0, 0.25, 0.6, 1.0, 0.4, 0.5, 0.6, 0.5, 0.4)  # of the nine, in heights of the nose
 
 
 def landmark_positions(identity: Identity, curves: Curves) -> Tensor:
@@ -47,6 +49,21 @@ def landmark_positions(identity: Identity, curves: Curves) -> Tensor:
         _mouth(identity, curves),
     ]
     return torch.cat(parts, 1)
+
+
+def locate(identity: Identity, aus: Tensor, pose: Tensor, camera: Tensor) -> Tensor:
+    """Places (B, 68, 2) of the landmarks in the camera's picture, without rendering anything.
+
+    They lie on the smooth head, and the nose's before it: near enough to put a box around a face.
+    """
+    curves = move_face(identity, aus)
+    x, face_y = (part.contiguous() for part in landmark_positions(identity, curves).unbind(-1))
+    width, middle, depth = silhouette(identity, curves.jaw_drop, face_y)
+    across = ((x - jaw_shift(identity, face_y)) / width).clamp(-0.999, 0.999)
+    z = middle + depth * torch.sqrt(1 - across * across)
+    z[:, NOSE] += identity.nose_height[:, None] * z.new_tensor(NOSE_RISE)
+    points = torch.stack([across * width, face_y * identity.face_length[:, None], z], 1)
+    return project(points, camera, rotation(pose))
 
 
 def _both(x: Tensor, y: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from dferlib.synthface.accessories import add_glasses, shoulders_layer
 from dferlib.synthface.action_units import ACTION_UNITS
 from dferlib.synthface.camera import (
     DISTANCE,
+    WHOLE,
     Hits,
     Rays,
     cast_rays,
@@ -17,6 +18,7 @@ from dferlib.synthface.camera import (
     meet_plane,
     project,
     rotation,
+    to_pixels,
 )
 from dferlib.synthface.fields import blur, double, halve, mix, planes, power, smoothstep
 from dferlib.synthface.hair import LONG_HAIR_Z, long_hair_layer
@@ -24,15 +26,14 @@ from dferlib.synthface.head import Grid, make_grid, surface_point
 from dferlib.synthface.identity import Identity
 from dferlib.synthface.landmarks import landmark_positions
 from dferlib.synthface.shading import Light, default_light, turn_light
-from dferlib.synthface.texture import Texture, build_texture
+from dferlib.synthface.texture import Still, Texture, build_still, build_texture
 
-FACE_VERSION = "3"  # part of every cache key: raise it whenever pixels change
+FACE_VERSION = "4"  # part of every cache key: raise it whenever pixels change
 
 DEFAULT_CAMERA = (0.0, -0.12, 1.3)
 DEFAULT_BACKGROUND = 0.5
 GAMMA = 1.35
 SHOULDER = 0.12  # how strongly bright light is compressed
-MASK_GRID = (65, 49)
 MASK_NOTICE, MASK_FULL = 0.03, 0.12  # relative change of colour that starts to count, and fully
 MASK_DARK = 0.15  # brightness below which changes are no longer scaled up
 RELIEF_TO_COLOR = 2.5  # a shift of the surface by .04 counts as a change of colour by .1
@@ -74,8 +75,10 @@ def render(
     light: Light | None = None,
     gaze: Tensor | None = None,
     background: Tensor | None = None,
+    window: Tensor | None = None,
     quality: str = "standard",
     truth: bool = False,
+    still: Still | None = None,
 ) -> Rendered:
     """Render B frames in one batch; each comes out as if it were alone, bit for bit on a CPU.
 
@@ -89,9 +92,11 @@ def render(
         light: see `Light`. Default: `default_light`.
         gaze: (B, 2) shift of the irises to the viewer's right and up in head units; .05 is a
             strong glance.
-        background: (B, 3, S, S) image in [0, 1]. Default: grey.
+        background: (B, 3, S, S) image in [0, 1], what the window shows of it. Default: grey.
+        window: (B, 4) the part of the picture that is drawn, see `camera`. Default: all of it.
         quality: "fast" suits about 72 px, "standard" 128, "fine" 224 and more.
         truth: also return landmarks and mask.
+        still: from `make_still`, taken for the B frames, so that it is built once a person.
 
     Raises:
         ValueError: if the quality is unknown or a tensor has the wrong shape.
@@ -103,6 +108,7 @@ def render(
     pose = _given("pose", pose, (batch, 3), (0.0, 0.0, 0.0), device)
     camera = _given("camera", camera, (batch, 3), DEFAULT_CAMERA, device)
     gaze = _given("gaze", gaze, (batch, 2), (0.0, 0.0), device)
+    window = _given("window", window, (batch, 4), WHOLE, device)
     light = default_light(batch, device) if light is None else light
     if background is None:
         background = torch.full((batch, 3, size, size), DEFAULT_BACKGROUND, device=device)
@@ -110,20 +116,30 @@ def render(
 
     turn = rotation(pose)
     grid = make_grid(*setting.grid, device)
-    texture = build_texture(identity, aus, gaze, turn_light(light, turn), grid)
-    rays = cast_rays(camera, turn, size)
+    still = build_still(identity, grid, truth) if still is None else still
+    texture = build_texture(identity, aus, gaze, turn_light(light, turn), grid, still)
+    rays = cast_rays(camera, turn, window, size)
     hits = march(texture.radius, rays, setting.steps, setting.refinements)
     behind = _behind(from_display(background), identity, rays, light)
     image = _look_up(texture.color, hits, behind, setting.supersample)
     color, cover = shoulders_layer(identity, rays, light)
     neck = smoothstep(rays.world_x.abs() - 0.30 - 0.9 * (rays.world_y + 1.42), -0.05, 0.05)
     image = mix(image, color, (cover * neck)[:, None])
-    image = add_glasses(image, identity, rays, hits, light, 2 * camera[:, 2] / size)
+    if bool(identity.glasses.any()):
+        pixel = 2 * camera[:, 2] * window[:, 2] / size
+        image = add_glasses(image, identity, rays, hits, light, pixel)
     image = to_display(image)
     if not truth:
         return Rendered(image, None, None)
-    landmarks = _landmarks(identity, texture, grid, camera, turn, size)
-    return Rendered(image, landmarks, _mask(identity, aus, gaze, hits))
+    points = surface_points(identity, texture, grid)
+    landmarks = to_pixels(project(points, camera, turn), window, size)
+    return Rendered(image, landmarks, _mask(texture, still, grid, hits))
+
+
+def make_still(identity: Identity, quality: str) -> Still:
+    """Build what B faces keep in all their frames, truth included; for `render`'s `still`."""
+    grid = make_grid(*QUALITIES[quality].grid, identity.age.device)
+    return build_still(identity, grid, truth=True)
 
 
 def _check_shape(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
@@ -158,6 +174,8 @@ def from_display(value: Tensor) -> Tensor:
 
 def _behind(background: Tensor, identity: Identity, rays: Rays, light: Light) -> Tensor:
     """The background with long hair in front of it."""
+    if not bool(identity.long_hair.any()):
+        return background
     x, y, _ = meet_plane(rays, LONG_HAIR_Z)
     lit = planes(0.5 * light.key_color + light.ambient + 0.3 * light.fill_color)
     facing = rays.direction[:, 2].abs() / DISTANCE
@@ -176,14 +194,6 @@ def _look_up(color: Tensor, hits: Hits, behind: Tensor, supersample: bool) -> Te
     return halve(image) if supersample else image
 
 
-def _landmarks(
-    identity: Identity, texture: Texture, grid: Grid, camera: Tensor, turn: Tensor, size: int
-) -> Tensor:
-    """Project the landmark curves: place each point on the relief, then through the camera."""
-    points = surface_points(identity, texture, grid)
-    return project(points, camera, turn, size)
-
-
 def surface_points(identity: Identity, texture: Texture, grid: Grid) -> Tensor:
     """Landmarks (B, 3, 68) on the relief, in the head's axes."""
     x, face_y = landmark_positions(identity, texture.curves).unbind(-1)
@@ -196,23 +206,18 @@ def surface_points(identity: Identity, texture: Texture, grid: Grid) -> Tensor:
     return torch.stack([sampled[:, 0], y, sampled[:, 1]], 1)
 
 
-def _mask(identity: Identity, aus: Tensor, gaze: Tensor, hits: Hits) -> Tensor:
+def _mask(texture: Texture, still: Still, grid: Grid, hits: Hits) -> Tensor:
     """What the action units change, seen through the frame's own pixels.
 
-    On a coarse texture the face is compared with the same face at rest, under the same fixed
-    light and frontal: the change of colour and the shift of the surface, in texture coordinates.
-    Pose, light, background and gaze therefore do not enter; a resting face has a mask of zeros.
+    Every second texel of the face is compared with the same face at rest: the change of colour
+    before any light, and the shift of the surface. Pose, light, background and gaze therefore do
+    not enter; a resting face has a mask of zeros.
     """
-    grid = make_grid(*MASK_GRID, aus.device)
-    batch = len(identity)
-    frontal = rotation(torch.zeros(batch, 3, device=aus.device))
-    light = turn_light(default_light(batch, aus.device), frontal)
-    active = build_texture(identity, aus, gaze, light, grid)
-    rest = build_texture(identity, torch.zeros_like(aus), gaze, light, grid)
+    paint, rest = (part[:, :, ::2, ::2] for part in (texture.paint, still.paint_at_rest))
+    shift = (texture.radius - still.radius_at_rest)[:, ::2, ::2]
     # Relative to the brightness, or dark skin would seem to move less.
-    brightness = torch.maximum(active.color, rest.color).amax(1)
-    color = (active.color - rest.color).abs().amax(1) / (MASK_DARK + brightness)
-    change = color + RELIEF_TO_COLOR * (active.radius - rest.radius).abs() * grid.stretch
+    color = (paint - rest).abs().amax(1) / (MASK_DARK + torch.maximum(paint, rest).amax(1))
+    change = color + RELIEF_TO_COLOR * shift.abs() * grid.stretch[::2]
     change = blur(change, 1)
     change = ((change - MASK_NOTICE) / (MASK_FULL - MASK_NOTICE)).clamp(0, 1)
     uv = torch.stack([hits.u, hits.v], -1)

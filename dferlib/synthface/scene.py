@@ -7,7 +7,7 @@ A frame's pixels depend on its scene only, never on the frames that share its ba
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dferlib.synthface import EXPRESSIONS, Identity, expression_aus, render
+from dferlib.synthface.camera import WHOLE, in_picture
 from dferlib.synthface.difficulty import Difficulty
+from dferlib.synthface.landmarks import locate
 from dferlib.synthface.nuisance import (
     STRANGER,
     SUBJECT,
@@ -25,10 +27,12 @@ from dferlib.synthface.nuisance import (
     plan_nuisances,
     spoil,
 )
+from dferlib.synthface.render import make_still
 from dferlib.synthface.streams import number, stream
+from dferlib.synthface.texture import Still, join_stills
 from dferlib.synthface.timecourse import ClipPlan, join_plans, plan_clip
 
-SEQUENCE_VERSION = "2"  # raise when the plan or the nuisances of a clip change
+SEQUENCE_VERSION = "3"  # raise when the plan or the nuisances of a clip change
 STANDARD_FROM = 100  # pixels; smaller images do not show what "standard" costs
 BATCH = {"cpu": 24, "cuda": 256}  # frames rendered at once
 MASK_SIZE = 16
@@ -40,6 +44,7 @@ class Scene:
     """One clip, ready to render: who is seen, how the face moves, what spoils the picture.
 
     `people` holds two faces: the subject, and a stranger who may show up in irrelevant frames.
+    `windows` (T, 4) are the parts of the camera's picture that are drawn, see `camera`.
     """
 
     plan: ClipPlan
@@ -47,11 +52,26 @@ class Scene:
     people: Identity
     key: tuple
     background: float
+    windows: Tensor
 
     def take(self, frames: Tensor | Sequence[int] | slice) -> "Scene":
         """Choose frames; those that are left are the same pictures as in the whole clip."""
-        nuisances = self.nuisances.take(frames)
-        return Scene(self.plan.take(frames), nuisances, self.people, self.key, self.background)
+        return replace(
+            self,
+            plan=self.plan.take(frames),
+            nuisances=self.nuisances.take(frames),
+            windows=self.windows[frames],
+        )
+
+    def landmarks(self, follow: float = 1.0) -> Tensor:
+        """Places (T, 68, 2) of the subject's landmarks in the picture, NaN where it is not seen.
+
+        `follow` is the share of the action units that they follow; with 0 the face is at rest.
+        """
+        subject = self.people.take(torch.zeros(len(self.plan), dtype=torch.long))
+        marks = locate(subject, follow * self.plan.aus, self.plan.pose, self.plan.camera)
+        away = (self.nuisances.shows != SUBJECT)[:, None, None]
+        return marks.masked_fill(away, torch.nan)
 
 
 def make_scene(
@@ -67,7 +87,8 @@ def make_scene(
     """Plan a clip and its nuisances; names as in `plan_clip`, people as in `Scene`."""
     plan = plan_clip(course, label, n_frames, difficulty, key, subject, fps)
     nuisances = plan_nuisances(n_frames, plan.apex, difficulty, key, people.skin[0])
-    return Scene(plan, nuisances, people, key, difficulty.background)
+    whole = torch.tensor(WHOLE).repeat(n_frames, 1)
+    return Scene(plan, nuisances, people, key, difficulty.background, whole)
 
 
 def join_identities(parts: Sequence[Identity]) -> Identity:
@@ -90,10 +111,11 @@ def film(
     NaN. `quality` is the renderer's; by default "fast" below 100 pixels, else "standard".
     """
     quality = quality or ("fast" if size < STANDARD_FROM else "standard")
-    reel = _Reel.of(scenes, size, torch.device(device))
     step = BATCH.get(torch.device(device).type, BATCH["cpu"])
+    reel = _Reel.of(scenes, size, torch.device(device))
+    still = reel.still(quality, step)
     batches = [
-        reel.shoot(slice(start, start + step), size, quality)
+        reel.shoot(slice(start, start + step), size, quality, still)
         for start in range(0, len(reel.plan), step)
     ]
     frames, aus, landmarks, mask = (
@@ -105,12 +127,16 @@ def film(
 
 @dataclass(frozen=True, eq=False)
 class _Reel:
-    """The frames of many scenes in one row, with who (`face`) and where (`scene`) for each."""
+    """The frames of many scenes in one row, with who (`face`) and where (`scene`) for each.
+
+    `people` are those that are seen, each once, however many scenes show them.
+    """
 
     plan: ClipPlan
     nuisances: Nuisances
     people: Identity
     backgrounds: Tensor
+    windows: Tensor
     face: Tensor
     scene: Tensor
 
@@ -119,24 +145,37 @@ class _Reel:
         nuisances = join_nuisances([scene.nuisances for scene in scenes])
         lengths = torch.tensor([len(scene.plan) for scene in scenes])
         number_of = torch.arange(len(scenes)).repeat_interleave(lengths)
-        face = 2 * number_of + (nuisances.shows == STRANGER).long()
+        # A subject's clips share one object, so its faces are told apart without comparing traits.
+        known = {id(scene.people): scene.people for scene in scenes}
+        place = {key: 2 * row for row, key in enumerate(known)}
+        first = torch.tensor([place[id(scene.people)] for scene in scenes])
+        face = first[number_of] + (nuisances.shows == STRANGER).long()
+        seen, face = torch.unique(face, return_inverse=True)
         backgrounds = [draw_background(size, scene.background, scene.key) for scene in scenes]
         return cls(
             plan=join_plans([_with_stranger(scene) for scene in scenes]).to(device),
             nuisances=nuisances.to(device),
-            people=join_identities([scene.people for scene in scenes]).to(device),
+            people=join_identities(list(known.values())).take(seen).to(device),
             backgrounds=torch.stack(backgrounds).to(device),
+            windows=torch.cat([scene.windows for scene in scenes]).to(device),
             face=face.to(device),
             scene=number_of.to(device),
         )
 
     @torch.no_grad()
-    def shoot(self, part: slice, size: int, quality: str) -> tuple[Tensor, ...]:
+    def still(self, quality: str, step: int) -> Still:
+        """What each of the people keeps in all frames, made in batches."""
+        groups = [self.people.take(slice(k, k + step)) for k in range(0, len(self.people), step)]
+        return join_stills([make_still(group, quality) for group in groups])
+
+    @torch.no_grad()
+    def shoot(self, part: slice, size: int, quality: str, still: Still) -> tuple[Tensor, ...]:
         """Frames and truth of some of the frames, as `film` returns them but as tensors."""
         plan, nuisances = self.plan.take(part), self.nuisances.take(part)
-        background = self.backgrounds[self.scene[part]]
+        windows, face = self.windows[part], self.face[part]
+        background = cut_background(self.backgrounds[self.scene[part]], windows)
         rendered = render(
-            self.people.take(self.face[part]),
+            self.people.take(face),
             plan.aus,
             size=size,
             pose=plan.pose,
@@ -144,8 +183,10 @@ class _Reel:
             light=plan.light,
             gaze=plan.gaze,
             background=background,
+            window=windows,
             quality=quality,
             truth=True,
+            still=still.take(face),
         )
         image = spoil(rendered.image, background, nuisances)
         pixels = (image * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
@@ -158,6 +199,13 @@ class _Reel:
             rendered.landmarks.masked_fill(away, torch.nan),
             mask.masked_fill(away, 0),
         )
+
+
+def cut_background(pictures: Tensor, windows: Tensor) -> Tensor:
+    """What windows (B, 4) show of pictures (B, 3, S, S), whose edge is repeated beyond them."""
+    size = pictures.shape[-1]
+    places = torch.stack(in_picture(windows, size), -1)
+    return F.grid_sample(pictures, 2 * places - 1, align_corners=False, padding_mode="border")
 
 
 def _with_stranger(scene: Scene) -> ClipPlan:

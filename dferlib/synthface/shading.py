@@ -125,8 +125,9 @@ def cavities(height: Tensor) -> Tensor:
     """Factor (B, H, W) on all light: dark in hollows of two sizes, a little bright on ridges."""
     rows = height.shape[1]
     fine, coarse = max(1, round(rows / 110)), max(2, round(rows / 34))
+    wide = fill_between(blur(height[:, ::2, ::2], max(1, coarse // 2)))
     hollow = 6 * (blur(height, fine) - height).clamp(-0.03, 0.03)
-    hollow = hollow + 2.4 * (blur(height, coarse) - height).clamp(-0.12, 0.12)
+    hollow = hollow + 2.4 * (wide - height).clamp(-0.12, 0.12)
     return (1 - 1.3 * hollow.clamp_min(0) + 0.15 * (-hollow).clamp_min(0)).clamp(0.3, 1.12)
 
 
@@ -150,13 +151,14 @@ def shade(albedo: Tensor, surface: Surface, light: HeadLight) -> Tensor:
         for d in (light.key, light.fill, light.up, light.view, light.half)
     )
     wrap = rgb(*WRAP, albedo)
-    diffuse = ((to_key[:, None] + wrap) / (1 + wrap)).clamp_min(0)
-    diffuse = diffuse * (0.87 + 0.13 * diffuse)
+    diffuse = (to_key[:, None] + wrap).div_(1 + wrap).clamp_(min=0)
+    diffuse *= 0.87 + 0.13 * diffuse
     unshaded = 1 - SHADOW_DEPTH * surface.shadow
     sky = (0.725 + 0.275 * to_up) * surface.open_sky
-    received = diffuse * light.key_color * (unshaded * surface.open_sky)[:, None]
-    side = ((to_fill + 0.3) / 1.3).clamp_min(0) * surface.open_sky
-    received = received + side[:, None] * light.fill_color + sky[:, None] * light.ambient
+    received = diffuse.mul_(light.key_color).mul_((unshaded * surface.open_sky)[:, None])
+    side = ((to_fill + 0.3) / 1.3).clamp_(min=0) * surface.open_sky
+    received += side[:, None] * light.fill_color
+    received += sky[:, None] * light.ambient
 
     p2 = to_half.clamp_min(0) * to_half.clamp_min(0)
     p4 = p2 * p2
@@ -168,4 +170,4 @@ def shade(albedo: Tensor, surface: Surface, light: HeadLight) -> Tensor:
     highlight = highlight + surface.hair * 0.12 * p8 * (0.7 + surface.strands)
     grazing = 1 - to_view.clamp(0, 1)
     highlight = highlight * lit + 0.06 * grazing * grazing * grazing
-    return albedo * received + (highlight * surface.open_sky)[:, None] * light.key_color
+    return received.mul_(albedo).add_((highlight * surface.open_sky)[:, None] * light.key_color)

@@ -44,7 +44,7 @@ def build_cheeks(window: Window, identity: Identity, curves: Curves) -> Cheeks:
     height = height + each(identity.cheekbone) * spot(ax - 0.44, y + 0.07, 0.17, 0.13)
     height = height - each(identity.cheek_hollow) * spot(ax - 0.46, y + 0.42, 0.15, 0.17)
     raised = window.sides(curves.cheek)
-    height = height + 0.062 * raised * spot(ax - 0.37, y + 0.145 - 0.045 * raised, 0.15, 0.115)
+    height = height + 0.072 * raised * spot(ax - 0.38, y + 0.150 - 0.055 * raised, 0.16, 0.110)
 
     start = each(tip_y(identity) + 0.05) + window.sides(curves.alae_lift)
     down = ((start - y) / (start - each(identity.mouth_y) + 0.10)).clamp(0, 1.15)
@@ -55,9 +55,9 @@ def build_cheeks(window: Window, identity: Identity, curves: Curves) -> Cheeks:
     depth = window.sides(curves.nasolabial)
     depth = depth * smoothstep(down, 0, 0.16) * smoothstep(1.0 - down, 0, 0.45)
     # Sharp on the cheek's side, soft on the lip's: a symmetric groove looks like a gash.
-    groove = depth * torch.where(beyond > 0, bump(beyond, 0.022), bump(beyond, 0.050))
-    height = height - 0.016 * groove + 0.026 * depth * bump(beyond - 0.075, 0.06)
-    return Cheeks(window, height, 1 - 0.16 * groove)
+    groove = depth * torch.where(beyond > 0, bump(beyond, 0.026), bump(beyond, 0.062))
+    height = height - 0.020 * groove + 0.028 * depth * bump(beyond - 0.075, 0.06)
+    return Cheeks(window, height, 1 - 0.22 * groove)
 
 
 def skin_grain(base: HeadBase, identity: Identity) -> Tensor:

@@ -25,7 +25,7 @@ from dferlib.synthface.difficulty import Difficulty
 from dferlib.synthface.streams import chance, number, smooth_noise, stream
 
 MAX_AU = 1.15
-HALF_HEIGHT = 1.08  # of the camera: a crop from forehead to chin
+HALF_HEIGHT = 1.6  # of the camera: head and shoulders, from which the face is cut out
 
 REST_AUS = (1, 2, 4, 5, 7, 10, 12, 14, 15, 17, 20, 23)
 REST_SHARE = 0.35  # of them that a subject has

@@ -13,21 +13,28 @@ from torch import nn
 
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.store import FrameStore
-from dferlib.device import autocast, freed_memory_kept, memory_format
+from dferlib.device import autocast, freed_memory_kept, lay_out_clip
 
 
 @torch.no_grad()
 @freed_memory_kept()
 def predict(
-    model: nn.Module, loader: ClipLoader, clips: np.ndarray, precision: str = "float32"
+    model: nn.Module,
+    loader: ClipLoader,
+    clips: np.ndarray,
+    precision: str = "float32",
+    layout: str = "contiguous",
 ) -> np.ndarray:
-    """Class probabilities (N, K) of the clips at these manifest rows, in evaluation mode."""
+    """Class probabilities (N, K) of the clips at these manifest rows, in evaluation mode.
+
+    `layout` is how clips lie in memory (`dferlib.device.LAYOUTS`); results differ by rounding.
+    """
     was_training = model.training
     model.eval()
     parts = []
     for clip, _, lengths in loader.testing(clips):
         with autocast(loader.device, precision):
-            logits = model(memory_format(clip, precision), lengths)
+            logits = model(lay_out_clip(clip, layout), lengths)
         parts.append(logits.float().softmax(1).cpu())
     model.train(was_training)
     return torch.cat(parts).numpy()

@@ -26,10 +26,17 @@ from dferlib.datasets import open_store
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.standins.plans import plan_standin
 from dferlib.datasets.store import FrameStore
-from dferlib.device import autocast, choose_precision, freed_memory_kept, memory_format
+from dferlib.device import (
+    autocast,
+    choose_precision,
+    freed_memory_kept,
+    lay_out_clip,
+    lay_out_model,
+)
 from dferlib.files import cache_folder, digest
 from dferlib.models import create_model, list_options
-from dferlib.training.train import check_loss
+from dferlib.training.pace import Work, choose_layout
+from dferlib.training.train import Tally
 from dferlib.training.weights import (
     INITS,
     RUN,
@@ -227,6 +234,8 @@ def _train_phase(
 
     Raises TrainingError when the loss stops being finite.
     """
+    layout = _layout(model, loader, epochs * len(train), settings)
+    lay_out_model(model, layout)
     aus = torch.as_tensor(peak_aus(loader.store), device=loader.device)
     parameters = [*model.parameters(), *au_head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=settings.weight_decay)
@@ -235,23 +244,41 @@ def _train_phase(
     bar = tqdm(total=steps, desc=f"pre-training {title}", disable=not progress, mininterval=2)
     model.train()
     for epoch in range(epochs):
+        tally = Tally(loader.device, f"in epoch {epoch + 1} of pre-training {title}")
         order = np.random.default_rng([settings.seed, epoch]).permutation(train)
         draw = loader.draw(settings.seed, epoch)
         for start in range(0, len(order), settings.batch_size):
             clips = order[start : start + settings.batch_size]
             target = torch.as_tensor(loader.labels(clips), device=loader.device)
             with autocast(loader.device, settings.precision):
-                clip = memory_format(loader.gather(clips, draw), settings.precision)
-                features = model.forward_features(clip)
-                loss = F.cross_entropy(model.head(features), target)
+                features = model.forward_features(lay_out_clip(loader.gather(clips, draw), layout))
+                logits = model.head(features)
+                loss = F.cross_entropy(logits, target)
                 loss = loss + settings.au_weight * F.mse_loss(au_head(features), aus[clips])
-            check_loss(loss, f"in epoch {epoch + 1} of pre-training {title}", lr)
+            tally.add(loss, logits, target, lr)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             schedule.step()
             bar.update()
+        tally.means()  # raises where the epoch diverged
     bar.close()
+
+
+def _layout(model: nn.Module, loader: ClipLoader, clips: int, settings: Pretraining) -> str:
+    """How clips lie in memory; in evaluation they are laid out as the model is."""
+    name, options = model.spec["name"], model.spec["options"]
+    work = Work(
+        name,
+        options,
+        len(loader.store.classes),
+        loader.num_frames,
+        loader.input_size,
+        loader.batch_size,
+        settings.precision,
+        str(loader.device),
+    )
+    return choose_layout(work, clips)
 
 
 def _split(store: FrameStore, phase: str, settings: Pretraining) -> tuple[np.ndarray, np.ndarray]:
@@ -276,5 +303,5 @@ def _accuracy(model, loader: ClipLoader, clips: np.ndarray, settings: Pretrainin
     hits = 0
     for clip, target, _ in loader.testing(clips):
         with autocast(loader.device, settings.precision):
-            hits += int((model(memory_format(clip, settings.precision)).argmax(1) == target).sum())
+            hits += int((model(clip).argmax(1) == target).sum())
     return hits / max(1, len(clips))

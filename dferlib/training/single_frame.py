@@ -11,29 +11,31 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
 from dferlib.datasets import DatasetError, check_store, open_store
-from dferlib.datasets.store import FrameStore
 from dferlib.evidence import stats
 from dferlib.evidence.runs import Run, results_folder
-from dferlib.protocols import OWN_CLIPS, Protocol, load_protocol, protocol_dataclass
-from dferlib.training.runner import Task, fit_protocol, plan_tasks, run_tasks, with_init
+from dferlib.names import OWN_CLIPS
+from dferlib.protocols import load_protocol
+from dferlib.protocols.recipe import Recipe, recipe_dataclass
+from dferlib.training.runner import run_tasks
+from dferlib.training.tasks import Task, plan_tasks
 from dferlib.training.weights import WeightsError
 
 NAME = "peak-cnn"
 
 
-@protocol_dataclass
-class PeakProtocol(Protocol):
+@recipe_dataclass
+class PeakRecipe(Recipe):
     """The settings of a paper, for the single-frame CNN: one frame, cross-entropy, same schedule.
 
-    `official` is whether the dataset's own split counts, as in the paper's protocol.
+    `official` is whether the dataset's own split counts, as in the paper's recipe; `factors` are
+    those of a paper with a schedule of its own, one for each epoch and one more.
     """
 
     slug: ClassVar[str] = "peak_cnn"
@@ -45,6 +47,7 @@ class PeakProtocol(Protocol):
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     official: bool = True
+    factors: tuple[float, ...] = ()
     crop: Literal["five", "random", "none"] = "five"
 
     @property
@@ -52,12 +55,21 @@ class PeakProtocol(Protocol):
         """Whether the split that a dataset prescribes is used, where there is one."""
         return self.official
 
+    @property
+    def lr_factor(self) -> Callable[[int], float] | None:
+        """The rival's own schedule of the learning rate; None where it has steps."""
+        return (lambda epoch: self.factors[epoch]) if self.factors else None
+
+    def key(self) -> dict[str, Any]:
+        """Return the settings that define a trained model; no factors go without saying."""
+        return {k: v for k, v in super().key().items() if k != "factors" or v}
+
 
 def peak_tasks(tasks: Iterable[Task]) -> list[Task]:
     """The same trainings of the single-frame CNN: one for every fold and seed of these tasks.
 
-    The frame is the peak that the protocol names; of a dataset without annotated peaks it is the
-    last or the middle one, as in the protocol.
+    The frame is the peak that the recipe names; of a dataset without annotated peaks it is the
+    last or the middle one, as in the recipe. Their results go beside those of the paper.
     """
     found = {}
     for task in tasks:
@@ -66,35 +78,24 @@ def peak_tasks(tasks: Iterable[Task]) -> list[Task]:
 
 
 def _with_peak(task: Task) -> Task:
-    own = {"num_frames", "sampler", "loss", "label_smoothing", "variant"}
-    same = {
-        item.name: getattr(task.protocol, item.name)
-        for item in fields(Protocol)
-        if item.name not in own
-    }
-    protocol = PeakProtocol(**same, variant=NAME, official=task.protocol.official_split)
-    return replace(task, protocol=protocol, variant=NAME)
+    rival, own = task.recipe, {"num_frames", "sampler", "loss", "label_smoothing", "variant"}
+    same = {item.name: getattr(rival, item.name) for item in fields(Recipe) if item.name not in own}
+    if rival.schedule == "steps":
+        del same["warmup"]  # a paper's own schedule may count it in epochs
+        if getattr(rival, "lr_factor", None) is not None:
+            same["factors"] = tuple(rival.lr_factor(epoch) for epoch in range(rival.epochs + 1))
+    recipe = PeakRecipe(**same, variant=NAME, official=rival.official_split)
+    folder = task.folder.parents[1] / PeakRecipe.slug / task.folder.name
+    return replace(task, recipe=recipe, variant=NAME, folder=folder)
 
 
-def run_peak_cnn(
-    tasks: Iterable[Task],
-    store: FrameStore,
-    folder: Path,
-    *,
-    preset: str,
-    device: str = "cpu",
-    init: str = "",
-) -> list[Run]:
+def run_peak_cnn(tasks: Iterable[Task], init: str = "") -> list[Run]:
     """Train the single-frame CNN for these tasks, or read its finished runs.
 
-    `folder` is where the paper's own runs on this store go; those of the CNN go beside it. It
-    starts as the tasks do, or from other initial weights where `init` names them.
+    It starts as the tasks do, or from other initial weights where `init` names them.
     """
-    place = folder.parents[1] / PeakProtocol.slug / folder.name
     planned = peak_tasks(tasks)
-    if init:
-        planned = [with_init(task, init) for task in planned]
-    return run_tasks(planned, store, place, preset=preset, device=device)
+    return run_tasks([task.with_init(init) for task in planned] if init else planned)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,41 +110,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(parsed: argparse.Namespace) -> str:
-    paper, dataset = load_protocol(parsed.paper), parsed.dataset
-    plan = paper.resolve(parsed.preset, dataset, next(iter(paper.variants)))
-    root = parsed.root or None
+    paper, dataset, preset = load_protocol(parsed.paper), parsed.dataset, parsed.preset
+    variant, root = next(iter(paper.variants)), parsed.root or None
+    recipe = paper.resolve(preset, dataset, variant)
     store = open_store(
         dataset,
         source="real" if root else "synthetic",
         data_root=root,
-        size=plan.store_size,
-        fraction=plan.fraction,
-        faces=plan.faces,
+        size=recipe.store_size,
+        fraction=recipe.fraction,
+        faces=recipe.faces,
     )
-    asked = {"preset": plan.folds, "all": tuple(range(1, plan.num_folds + 1))}[parsed.folds]
-    paper, folds = fit_protocol(paper, asked, store)
-    tasks = plan_tasks(paper, parsed.preset, dataset, [plan.variant], folds, (0,), parsed.device)
-    folder = results_folder(paper.slug, dataset, store.source, parsed.preset, parsed.results_dir)
-    scores, left_out = _score_starts(tasks, store, folder, plan, parsed)
+    folds = {"preset": recipe.folds, "all": tuple(range(1, recipe.num_folds + 1))}[parsed.folds]
+    folder = results_folder(paper.slug, dataset, store.source, preset, parsed.results_dir)
+    tasks = plan_tasks(paper, preset, [variant], folds, (0,), store, folder, parsed.device)
+    scores, left_out = _score_starts(tasks, recipe.select)
     shown = pd.concat(scores, names=["starts from"]).to_string(float_format="{:.1f}".format)
-    report = check_store(store, data_root=root, num_folds=paper.num_folds)
-    title = f"A CNN on the peak frame alone, {store.source} data, preset {parsed.preset}, per cent"
+    report = check_store(store, data_root=root, num_folds=tasks[0].recipe.num_folds)
+    title = f"A CNN on the peak frame alone, {store.source} data, preset {preset}, per cent"
     return "\n".join([f"{report}\n", f"{title}:", shown, *left_out])
 
 
-def _score_starts(tasks, store, folder, plan, parsed) -> tuple[dict[str, pd.DataFrame], list[str]]:
+def _score_starts(tasks: list[Task], select: str) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Scores by kind of initial weights, and why a kind is left out."""
-    starts = {"random weights": "random", f"{plan.init} weights": ""}  # "": as the paper's models
+    own, classes = tasks[0].recipe.init, tasks[0].store.classes
+    starts = {"random weights": "random", f"{own} weights": ""}  # "": as the paper's models
     scores, left_out = {}, []
     for start, init in starts.items():
         try:
-            runs = run_peak_cnn(
-                tasks, store, folder, preset=parsed.preset, device=parsed.device, init=init
-            )
+            scores[start] = score_runs(run_peak_cnn(tasks, init), classes, select)
         except WeightsError as error:  # torchvision has none of this CNN
             left_out.append(f"{start}: not run, {error}")
-            continue
-        scores[start] = score_runs(runs, store.classes, plan.select)
     return scores, left_out
 
 

@@ -1,58 +1,166 @@
-"""Training: seeding, optimiser, one visible loop, selection rules, checkpoints and resume.
-
-A run that is killed continues from the end of its last finished epoch and ends with the same bits
-as one that was not: all randomness is either drawn from (seed, epoch) or part of the checkpoint.
-"""
+"""Training: seeding, optimiser, schedule, and one visible loop around one `State`."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import itertools
-import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.folds import Split
-from dferlib.device import autocast, freed_memory_kept, memory_format
-from dferlib.files import write_atomic
-from dferlib.names import SELECTION_RULES
-from dferlib.protocols import Protocol
+from dferlib.device import autocast, freed_memory_kept, lay_out_clip, lay_out_model
+from dferlib.protocols.recipe import Recipe
+from dferlib.training.checkpoint import resume, save_checkpoint
 from dferlib.training.losses import create_loss
 from dferlib.training.predict import cross_entropy_of, predict
+from dferlib.training.state import State
 
 TRAINING_VERSION = "1"  # part of every run id: raise it when the same settings train differently
+LOOK_EVERY = 50  # steps after which the loss is looked at, for which the device is waited for
 
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message says in which epoch and why."""
 
 
-@dataclass
-class Fit:
-    """What training has produced so far.
+@freed_memory_kept()
+def fit(
+    model: nn.Module,
+    loader: ClipLoader,
+    split: Split,
+    recipe: Recipe,
+    *,
+    seed: int,
+    layout: str = "contiguous",
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[dict], None] | None = None,
+) -> State:
+    """Train `model` on `split.train`; keep the test probabilities of every selection rule.
 
-    ``history`` holds one row per epoch; ``probabilities`` maps a selection rule to the test
-    probabilities (N, K) of the epoch that the rule chose; ``chosen`` maps it to that epoch, counted
-    from 1.
+    With `checkpoint` the state after every epoch is written there, and an existing one is
+    continued, in its own layout. `on_epoch` is called with the history row of each epoch. Raises
+    TrainingError when the loss stops being finite; the weights of that epoch are not saved.
+    """
+    state = start(model, loader, len(split.train), recipe, layout)
+    if checkpoint is not None:
+        resume(state, checkpoint)
+    lay_out_model(state.model, state.layout)
+    while state.epoch < recipe.epochs:
+        started, row = time.perf_counter(), {"epoch": state.epoch + 1, "lr": state.lr}
+        row |= train_epoch(state, loader, split.train, recipe, seed)
+        scores, probabilities = score_epoch(state, loader, split, recipe)
+        row |= scores | {"seconds": round(time.perf_counter() - started, 2)}
+        state.finish_epoch(row, probabilities)
+        if checkpoint is not None:
+            save_checkpoint(state, checkpoint)
+        if on_epoch is not None:
+            on_epoch(row)
+    return state
+
+
+def start(
+    model: nn.Module, loader: ClipLoader, clips: int, recipe: Recipe, layout: str = "contiguous"
+) -> State:
+    """Return the state before the first epoch of a training on so many clips."""
+    model = model.to(loader.device)
+    optimizer = create_optimizer(model, recipe)
+    steps = recipe.epochs * recipe.passes * -(-clips // recipe.batch_size)
+    criterion = create_loss(
+        recipe.loss,
+        num_classes=len(loader.store.classes),
+        feature_dim=model.num_features,
+        **recipe.loss_options(),
+    )
+    if isinstance(criterion, nn.Module):
+        criterion.to(loader.device)
+    return State(model, optimizer, create_scheduler(optimizer, recipe, steps), criterion, layout)
+
+
+def train_epoch(
+    state: State, loader: ClipLoader, clips: np.ndarray, recipe: Recipe, seed: int
+) -> dict:
+    """Pass over the training clips as often as the recipe says, each time augmented anew.
+
+    Returns `train_loss`, the mean per clip, and `train_war`, both of the augmented clips as the
+    weights were when each was seen.
+    """
+    model, tally = state.model.train(), Tally(loader.device, f"in epoch {state.epoch + 1}")
+    each_step = recipe.schedule == "one_cycle"
+    passes = range(state.epoch * recipe.passes, (state.epoch + 1) * recipe.passes)
+    batches = (loader.training(clips, seed, number) for number in passes)
+    for clip, target, lengths in itertools.chain.from_iterable(batches):
+        padding = () if lengths is None else (lengths,)
+        with autocast(loader.device, recipe.precision):
+            features = model.forward_features(lay_out_clip(clip, state.layout), *padding)
+            extra = (features,) if getattr(state.criterion, "needs_features", False) else ()
+            logits = model.head(features)
+            loss = state.criterion(logits, target, *extra)
+        tally.add(loss, logits, target, state.lr)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        state.optimizer.step()
+        if each_step:
+            state.scheduler.step()
+    if not each_step:
+        state.scheduler.step()
+    loss, war = tally.means()
+    return {"train_loss": loss, "train_war": war}
+
+
+class Tally:
+    """Loss and hits of an epoch, summed up where they are computed: no step waits for the device.
+
+    The sum is looked at every `LOOK_EVERY` steps and at the end. TrainingError if it is no finite
+    number, as weights after such a step are worthless; `when` names the epoch.
     """
 
-    history: list[dict] = field(default_factory=list)
-    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
-    chosen: dict[str, int] = field(default_factory=dict)
+    def __init__(self, device: torch.device, when: str) -> None:
+        self.loss = torch.zeros((), dtype=torch.float64, device=device)
+        self.hits = torch.zeros((), dtype=torch.int64, device=device)
+        self.when, self.lr, self.steps, self.seen = when, 0.0, 0, 0
 
-    @property
-    def epoch(self) -> int:
-        """Number of finished epochs."""
-        return len(self.history)
+    @torch.no_grad()
+    def add(self, loss: Tensor, logits: Tensor, target: Tensor, lr: float) -> None:
+        """Count a step: its scalar loss, logits (B, K), classes (B,) and learning rate."""
+        self.loss += loss.detach().double() * len(target)
+        self.hits += (logits.argmax(1) == target).sum()
+        self.lr, self.steps, self.seen = lr, self.steps + 1, self.seen + len(target)
+        if self.steps % LOOK_EVERY == 0:
+            self.means()
+
+    def means(self) -> tuple[float, float]:
+        """Return the mean loss per clip and the share of hits so far."""
+        loss = self.loss.item() / self.seen
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} {self.when}; lower the learning rate (now {self.lr:g}) or "
+                "use precision='float32'"
+            )
+        return loss, self.hits.item() / self.seen
+
+
+def score_epoch(
+    state: State, loader: ClipLoader, split: Split, recipe: Recipe
+) -> tuple[dict, np.ndarray]:
+    """Return loss and accuracy on validation and test clips, and the test probabilities (N, K).
+
+    A part without clips has no scores.
+    """
+    clips = np.concatenate([split.val, split.test])
+    both = predict(state.model, loader, clips, recipe.precision, state.layout)
+    labels, cut, scores = loader.labels(clips), len(split.val), {}
+    for part, place in (("val", slice(None, cut)), ("test", slice(cut, None))):
+        if len(labels[place]):
+            scores[f"{part}_loss"] = cross_entropy_of(both[place], labels[place])
+            hits = both[place].argmax(1) == labels[place]
+            scores[f"{part}_war"] = float(hits.mean())
+    return scores, both[cut:]
 
 
 def seed_everything(seed: int) -> None:
@@ -64,188 +172,48 @@ def seed_everything(seed: int) -> None:
     torch.backends.cudnn.deterministic = True
 
 
-def create_optimizer(model: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
-    """The protocol's optimiser, with its weight decay on every parameter."""
-    common = {"lr": protocol.lr, "weight_decay": protocol.weight_decay}
-    if protocol.optimizer == "sgd":
-        momentum = {"momentum": protocol.momentum, "nesterov": protocol.nesterov}
-        return torch.optim.SGD(model.parameters(), **common, **momentum)
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    return kinds[protocol.optimizer](model.parameters(), **common)
+def create_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser.
 
-
-def create_scheduler(optimizer: torch.optim.Optimizer, protocol: Protocol):
-    """Return the schedule of the learning rate, a step per epoch.
-
-    A protocol with its own has a method ``lr_factor(epoch)``, epochs counted from 0; else the rate
-    is multiplied by ``gamma`` at every milestone.
+    Its weight decay is on every parameter, or with `decayed` "weights" on none that is a bias or
+    has one dimension, which are the scales of norms.
     """
-    own = getattr(protocol, "lr_factor", None)
+    common = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    parameters = model.parameters()
+    if recipe.decayed == "weights":
+        named = list(model.named_parameters())
+        free = {name for name, p in named if p.ndim <= 1 or name.rpartition(".")[2] == "bias"}
+        parameters = [
+            {"params": [p for name, p in named if name not in free]},
+            {"params": [p for name, p in named if name in free], "weight_decay": 0.0},
+        ]
+    if recipe.optimizer == "sgd":
+        momentum = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
+        return torch.optim.SGD(parameters, **common, **momentum)
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    return kinds[recipe.optimizer](parameters, **common)
+
+
+def create_scheduler(
+    optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int = 0
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Return the schedule of the learning rate: a step per epoch, or of one cycle per batch.
+
+    `steps` are those of the whole training, which one cycle needs. Of the schedules per epoch, a
+    recipe with its own has `lr_factor(epoch)`, epochs counted from 0; else the rate is multiplied
+    by `gamma` at every milestone.
+    """
+    if recipe.schedule == "one_cycle":  # L. N. Smith, N. Topin, arXiv 1708.07120, in cosines
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=recipe.lr,
+            total_steps=steps,
+            pct_start=recipe.warmup,
+            cycle_momentum=False,  # the recipe's momentum stays
+        )
+    own = getattr(recipe, "lr_factor", None)
     if own is not None:
         return torch.optim.lr_scheduler.LambdaLR(optimizer, own)
     return torch.optim.lr_scheduler.MultiStepLR(
-        optimizer, milestones=list(protocol.milestones), gamma=protocol.gamma
+        optimizer, milestones=list(recipe.milestones), gamma=recipe.gamma
     )
-
-
-@freed_memory_kept()
-def fit(
-    model: nn.Module,
-    loader: ClipLoader,
-    split: Split,
-    protocol: Protocol,
-    *,
-    seed: int,
-    checkpoint: Path | None = None,
-    on_epoch: Callable[[dict], None] | None = None,
-) -> Fit:
-    """Train ``model`` on ``split.train`` and keep the test probabilities of every selection rule.
-
-    With ``checkpoint`` the state after every epoch is written there, and an existing one is
-    continued. ``on_epoch`` is called with the history row of each epoch. Raises TrainingError when
-    the loss stops being finite.
-    """
-    model = model.to(loader.device)
-    optimizer = create_optimizer(model, protocol)
-    scheduler = create_scheduler(optimizer, protocol)
-    criterion = create_loss(
-        protocol.loss,
-        num_classes=len(loader.store.classes),
-        feature_dim=model.num_features,
-        **protocol.loss_options(),
-    )
-    if isinstance(criterion, nn.Module):
-        criterion.to(loader.device)
-    result = _resume(checkpoint, model, optimizer, scheduler, criterion)
-    while result.epoch < protocol.epochs:
-        started, learning_rate = time.perf_counter(), scheduler.get_last_lr()[0]
-        loss, war = _train_epoch(
-            model, loader, split.train, protocol, optimizer, criterion, seed, result.epoch
-        )
-        scheduler.step()
-        row = {"epoch": result.epoch + 1, "lr": learning_rate, "train_loss": loss, "train_war": war}
-        probabilities = _score(model, loader, split, protocol, row)
-        row["seconds"] = round(time.perf_counter() - started, 2)
-        result.history.append(row)
-        _select(result, probabilities)
-        if checkpoint is not None:
-            _save(checkpoint, result, model, optimizer, scheduler, criterion)
-        if on_epoch is not None:
-            on_epoch(row)
-    return result
-
-
-def _train_epoch(model, loader, clips, protocol, optimizer, criterion, seed, epoch):
-    """Pass over the training clips as often as the protocol says, each time augmented anew.
-
-    Returns the mean loss per clip and the accuracy, both of the augmented clips as the weights were
-    when each was seen.
-    """
-    model.train()
-    total, hits = 0.0, 0
-    passes = range(epoch * protocol.passes, (epoch + 1) * protocol.passes)
-    batches = (loader.training(clips, seed, number) for number in passes)
-    for clip, target, lengths in itertools.chain.from_iterable(batches):
-        padding = () if lengths is None else (lengths,)
-        with autocast(loader.device, protocol.precision):
-            features = model.forward_features(memory_format(clip, protocol.precision), *padding)
-            extra = (features,) if getattr(criterion, "needs_features", False) else ()
-            logits = model.head(features)
-            loss = criterion(logits, target, *extra)
-        check_loss(loss, f"in epoch {epoch + 1}", optimizer.param_groups[0]["lr"])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        total += loss.item() * len(target)
-        hits += int((logits.argmax(1) == target).sum())
-    seen = len(clips) * len(passes)
-    return total / seen, hits / seen
-
-
-def check_loss(loss: torch.Tensor, when: str, lr: float) -> None:
-    """Raise TrainingError unless the loss is a number: weights after such a step are worthless."""
-    if not torch.isfinite(loss):
-        raise TrainingError(
-            f"the loss became {loss.item()} {when}; lower the learning rate (now {lr:g}) or use "
-            "precision='float32'"
-        )
-
-
-def _score(model, loader, split, protocol, row: dict) -> np.ndarray:
-    """Add validation and test scores to the history row; returns the test probabilities."""
-    clips = np.concatenate([split.val, split.test])
-    both, labels = predict(model, loader, clips, protocol.precision), loader.labels(clips)
-    cut = len(split.val)
-    for part, place in (("val", slice(None, cut)), ("test", slice(cut, None))):
-        if len(labels[place]) == 0:
-            row[f"{part}_loss"] = row[f"{part}_war"] = math.nan
-            continue
-        row[f"{part}_loss"] = cross_entropy_of(both[place], labels[place])
-        row[f"{part}_war"] = float((both[place].argmax(1) == labels[place]).mean())
-    return both[cut:]
-
-
-def _select(result: Fit, probabilities: np.ndarray) -> None:
-    """Apply the selection rules to the newest epoch; ties go to the lower loss, then to the earlier
-    epoch.
-    """
-    row = result.history[-1]
-    for rule in SELECTION_RULES:
-        if rule != "last":
-            part = rule.removeprefix("best_")
-            if math.isnan(row[f"{part}_war"]):
-                continue
-            quality = [(past[f"{part}_war"], -past[f"{part}_loss"]) for past in result.history]
-            if any(past >= quality[-1] for past in quality[:-1]):
-                continue
-        result.probabilities[rule] = probabilities
-        result.chosen[rule] = result.epoch
-
-
-def _save(path: Path, result: Fit, model, optimizer, scheduler, criterion) -> None:
-    """Write the state after an epoch, headed by its own checksum, so that damage is noticed."""
-    buffer = io.BytesIO()
-    state = {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
-        "criterion": criterion.state_dict() if isinstance(criterion, nn.Module) else {},
-        "torch_random": torch.get_rng_state(),
-        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "history": result.history,
-        "chosen": result.chosen,
-        "probabilities": {rule: torch.from_numpy(p) for rule, p in result.probabilities.items()},
-    }
-    torch.save(state, buffer)
-    payload = buffer.getvalue()
-    head = hashlib.sha256(payload).hexdigest().encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, lambda file: file.write(head + payload))
-
-
-def read_checkpoint(path: Path) -> dict | None:
-    """Return the state in a checkpoint; None if there is none or its checksum does not fit."""
-    if not path.is_file():
-        return None
-    content = path.read_bytes()
-    head, payload = content[:64], content[64:]
-    if hashlib.sha256(payload).hexdigest().encode() != head:
-        return None  # cut short or damaged: the run starts again, which costs time but no result
-    return torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
-
-
-def _resume(path: Path | None, model, optimizer, scheduler, criterion) -> Fit:
-    """Load the checkpoint into model and optimiser if there is a sound one."""
-    state = read_checkpoint(path) if path is not None else None
-    if state is None:
-        return Fit()
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    scheduler.load_state_dict(state["scheduler"])
-    if isinstance(criterion, nn.Module):
-        criterion.load_state_dict(state["criterion"])
-    torch.set_rng_state(state["torch_random"])
-    if state["cuda_random"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda_random"])
-    probabilities = {rule: p.numpy() for rule, p in state["probabilities"].items()}
-    return Fit(list(state["history"]), probabilities, dict(state["chosen"]))

@@ -110,8 +110,8 @@ def test_every_model_names_the_clip_of_its_paper():
         assert frames >= 1
         assert height == width
     for slug in ("stcam", "stt", "ceflnet"):
-        paper = load_protocol(slug)
-        assert paper_input(slug) == (3, paper.num_frames, paper.input_size, paper.input_size)
+        stated = load_protocol(slug).stated
+        assert paper_input(slug) == (3, stated.num_frames, stated.input_size, stated.input_size)
     models = package_models()
     assert set(models) == set(list_models())
     assert all(p.is_meta for model, _ in models.values() for p in model.parameters())

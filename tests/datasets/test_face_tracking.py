@@ -125,10 +125,10 @@ def test_the_options_of_every_protocol_can_be_read():
             for preset in paper.presets:
                 for variant in paper.variants:
                     assert parse_faces(paper.resolve(preset, dataset, variant).faces)
-        assert paper.override(faces="align=first").key() == paper.key()
+        assert paper.stated.override(faces="align=first").key() == paper.stated.key()
     hacn = load_protocol("hacn").resolve("paper", "oulu", "hacn").faces
     assert parse_faces(hacn, "box=clip") == FaceOptions(box="frame", align="first")
-    wide = parse_faces(load_protocol("ecnn_fsa").faces)
+    wide = parse_faces(load_protocol("ecnn_fsa").stated.faces)
     assert (wide.align, wide.margin, wide.chosen_detector) == ("upright", 0.25, "mtcnn")
 
 

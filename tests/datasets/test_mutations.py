@@ -1,8 +1,8 @@
 """Damaged trees: every reader gives a named error or a counted skip, and writes to the cache only.
 
 By default eight of the damaged trees of each dataset are read. DFER_MUTATIONS=1000 reads so many in
-all, which takes about a quarter of an hour of a core; `benchmarks/datasets/mutations.py` counts what
-came of them.
+all, which takes about a quarter of an hour of a core; `benchmarks/datasets/mutations.py` counts
+what came of them.
 """
 
 import os

@@ -14,7 +14,10 @@ from dferlib.evidence import summary, tables, verdict
 from dferlib.figures import plots
 from dferlib.notebook.parameters import ParameterError, check_parameters
 from dferlib.protocols import OWN_CLIPS, list_protocols, load_protocol
-from dferlib.training import runner, single_frame
+from dferlib.protocols.paper import Extent
+from dferlib.training import single_frame
+from dferlib.training.runner import run_tasks
+from dferlib.training.tasks import fit_extent, plan_tasks
 from dferlib.training.weights import WeightsError
 
 PAPER = load_protocol("stcam")
@@ -40,30 +43,30 @@ def store_of(subjects, labels=("anger", "fear"), dataset=OWN_CLIPS, tmp_path=Non
     (4, tuple(range(1, 11)), 4, (1, 2, 3, 4)),
     (25, tuple(range(1, 11)), 10, tuple(range(1, 11))),
 ])  # fmt: skip
-def test_folds_are_those_that_the_subjects_fill(subjects, asked, count, run):
+def test_folds_are_those_that_the_subjects_fill(subjects, asked, count, run, tmp_path):
     store = store_of([f"S{n:02d}" for n in range(subjects)])
-    paper, folds = runner.fit_protocol(PAPER, asked, store)
-    assert (paper.num_folds, folds) == (count, run)
-    task = runner.plan_tasks(paper, "paper", OWN_CLIPS, ["stcam"], folds, (0,))[-1]
-    split = runner.split_of(task, store)
+    assert fit_extent(PAPER, asked, store) == (Extent(len(store.manifest), count), run)
+    tasks = plan_tasks(PAPER, "paper", ["stcam"], asked, (0,), store, tmp_path)
+    assert tuple(task.fold for task in tasks) == run
+    assert tasks[-1].recipe.num_folds == count
+    split = tasks[-1].split
     assert len(split.train) > 0
     people = [set(store.manifest["subject"].iloc[part]) for part in (split.train, split.test)]
     assert not people[0] & people[1]
 
 
 def test_deviations_say_why_own_clips_have_other_folds():
-    paper, _ = runner.fit_protocol(PAPER, (1, 2), store_of(["S1", "S2", "S3", "S4"]))
-    whole = {d.name: d for d in paper.resolve("paper", OWN_CLIPS, "stcam").deviations()}
+    extent, _ = fit_extent(PAPER, (1, 2), store_of(["S1", "S2", "S3", "S4"]))
+    whole = {d.name: d for d in PAPER.resolve("paper", OWN_CLIPS, "stcam", extent).deviations()}
     for name in ("folds", "num_folds"):
         assert whole[name].reason == "no more folds than these clips have subjects"
-    quick = {d.name: d for d in paper.resolve("quick", OWN_CLIPS, "stcam").deviations()}
+    quick = {d.name: d for d in PAPER.resolve("quick", OWN_CLIPS, "stcam", extent).deviations()}
     assert quick["folds"].reason == PAPER.presets["quick"].changes["folds"][1]
 
 
 def test_datasets_of_the_paper_keep_their_folds():
     store = store_of(["P001", "P002"], dataset="oulu")
-    count = len(store.manifest)
-    assert runner.fit_protocol(PAPER, (1, 2), store) == (PAPER.override(clips=count), (1, 2))
+    assert fit_extent(PAPER, (1, 2), store) == (Extent(len(store.manifest)), (1, 2))
 
 
 @pytest.mark.parametrize(("subjects", "labels", "folds", "message"), [
@@ -74,7 +77,7 @@ def test_datasets_of_the_paper_keep_their_folds():
 def test_too_little_is_refused_with_the_reason(subjects, labels, folds, message):
     store = store_of([f"S{n}" for n in range(subjects)], labels)
     with pytest.raises(DatasetError, match=message):
-        runner.fit_protocol(PAPER, folds, store)
+        fit_extent(PAPER, folds, store)
 
 
 def test_a_fold_that_leaves_one_clip_to_train_on_is_refused():
@@ -84,7 +87,7 @@ def test_a_fold_that_leaves_one_clip_to_train_on_is_refused():
     manifest = make_manifest(rows.to_dict("records"), OWN_CLIPS, "real")
     small = FrameStore(manifest, store.frames, "k", None, 36, OWN_CLIPS, "real", store.classes, "p")
     with pytest.raises(DatasetError, match="1 clips are left to train on in fold 1"):
-        runner.fit_protocol(PAPER, (1,), small)
+        fit_extent(PAPER, (1,), small)
 
 
 def test_parameters_ask_for_the_folder(tmp_path, monkeypatch):
@@ -118,10 +121,9 @@ def finished(tmp_path_factory):
     """Runs of two rows and of the single-frame CNN on own clips, and the store they are of."""
     folder = tmp_path_factory.mktemp("own") / "stcam" / "folder-real-smoke"
     store = store_of([f"S{n}" for n in range(5)], ("sadness", "anger", "fear"))
-    paper, folds = runner.fit_protocol(PAPER, (1,), store)
-    tasks = runner.plan_tasks(paper, "smoke", OWN_CLIPS, ["baseline", "stcam"], folds, (0,))
-    runs = runner.run_tasks(tasks, store, folder, preset="smoke", progress=False)
-    peak = single_frame.run_peak_cnn(tasks, store, folder, preset="smoke")
+    tasks = plan_tasks(PAPER, "smoke", ["baseline", "stcam"], (1,), (0,), store, folder)
+    runs = run_tasks(tasks, progress=False)
+    peak = single_frame.run_peak_cnn(tasks)
     return store, folder, tasks, runs, peak
 
 
@@ -168,7 +170,7 @@ def test_the_single_frame_cnn_has_the_same_folds_and_clips(finished):
     for name in ("epochs", "lr", "batch_size", "optimizer", "input_size", "num_folds"):
         assert settings[name] == runs[0].record["protocol"][name]
     assert (folder.parents[1] / "peak_cnn" / folder.name / "metrics.csv").is_file()
-    again = single_frame.run_peak_cnn(tasks, store, folder, preset="smoke")
+    again = single_frame.run_peak_cnn(tasks)
     assert again[0].record["run_id"] == run.record["run_id"]
     table = single_frame.score_runs(peak, store.classes, "last")
     correct = run.predictions[run.predictions["select"] == "last"].eval("y_true == y_pred")
@@ -177,28 +179,24 @@ def test_the_single_frame_cnn_has_the_same_folds_and_clips(finished):
 
 
 def test_the_single_frame_cnn_starts_from_what_it_is_told(finished):
-    store, folder, tasks, _, _ = finished
-    lost = [runner.with_settings(task, "lost", init="/nowhere.pt") for task in tasks]
-    (run,) = single_frame.run_peak_cnn(lost, store, folder, preset="smoke", init="random")
+    lost = [task.with_settings("lost", init="/nowhere.pt") for task in finished[2]]
+    (run,) = single_frame.run_peak_cnn(lost, "random")
     assert run.record["variant"] == "peak-cnn, init random"
     assert run.record["init"] == {"init": "random", "loaded": 0}
 
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_both_starts_of_the_single_frame_cnn_are_scored(finished, monkeypatch, lost):
-    store, folder, tasks, _, peak = finished
+    _, _, tasks, _, peak = finished
+    tasks = [task.with_settings("as quick", init="synthetic") for task in tasks]
 
-    def run_peak_cnn(*_, init, **__):
+    def run_peak_cnn(_, init):
         if lost and init == "":
             raise WeightsError("there are none")
         return peak
 
     monkeypatch.setattr(single_frame, "run_peak_cnn", run_peak_cnn)
-    plan, parsed = (
-        PAPER.resolve("quick", OWN_CLIPS, "stcam"),
-        single_frame._parser().parse_args(["a"]),
-    )
-    scores, left_out = single_frame._score_starts(tasks, store, folder, plan, parsed)
+    scores, left_out = single_frame._score_starts(tasks, "last")
     assert list(scores) == ["random weights", *(() if lost else ("synthetic weights",))]
     assert left_out == (["synthetic weights: not run, there are none"] if lost else [])
 
@@ -216,7 +214,7 @@ def test_command_line_scores_the_single_frame_cnn(tmp_path, capsys):
 def test_the_single_frame_cnn_sees_the_peak_alone(finished):
     store, _, tasks, _, _ = finished
     (task,) = single_frame.peak_tasks(tasks)
-    loader = runner.make_loader(task, store, "cpu")
+    loader = task.loader()
     offsets = store.manifest["offset"].to_numpy()
     np.testing.assert_array_equal(loader.draw().frames[:, 0], offsets + FRAMES - 1)
 

@@ -20,10 +20,10 @@ from dferlib.datasets.samplers import (
     span_starts,
     windowed_clips,
 )
-from dferlib.protocols import load_protocol, protocol_dataclass
-from dferlib.protocols.stcam import StcamProtocol
-from dferlib.training import runner
+from dferlib.protocols import load_protocol, recipe_dataclass
+from dferlib.protocols.stcam import StcamRecipe
 from dferlib.training.predict import extract_features, predict
+from dferlib.training.tasks import Task
 
 CPU = torch.device("cpu")
 clip_lengths = hnp.arrays(np.int64, st.integers(1, 12), elements=st.integers(1, 900))
@@ -305,16 +305,16 @@ def test_the_loader_names_what_the_sampler_does_not_take():
         ClipLoader(store, "windowed_clips", sampler_options={"num_clips": 6}, **plain)
 
 
-def test_a_protocol_names_its_sampler_and_the_options():
-    @protocol_dataclass
-    class Windowed(StcamProtocol):
+def test_a_recipe_names_its_sampler_and_the_options(tmp_path):
+    @recipe_dataclass
+    class Windowed(StcamRecipe):
         sampler_fields: ClassVar = ("num_clips",)
         sampler: str = "windowed_clips"
         num_clips: int = 7
 
-    protocol = Windowed(num_frames=10, num_clips=5, store_size=36, input_size=32)
-    task = runner.Task(protocol, "stcam", fold=1, seed=0)
-    loader = runner.make_loader(task, make_store(subjects=1, length=105), "cpu")
+    recipe = Windowed(num_frames=10, num_clips=5, store_size=36, input_size=32)
+    store = make_store(subjects=1, length=105)
+    loader = Task(recipe, "stcam", fold=1, seed=0, store=store, folder=tmp_path).loader()
     # five clips start every 15 frames, two frames each
     assert loader.draw().frames[0].tolist() == [15, 22, 30, 37, 45, 52, 60, 67, 75, 82]
-    assert load_protocol("stcam").sampler_options() == {}
+    assert load_protocol("stcam").stated.sampler_options() == {}

@@ -155,13 +155,13 @@ def test_truth_has_the_promised_form():
 
 def test_unknown_stand_ins_and_fractions_are_refused():
     with pytest.raises(
-        DatasetError, match=r"no stand-in 'afwe'.*did you mean 'afew'.*ckplus, oulu"
+        DatasetError, match=r"unknown stand-in: 'afwe'.*did you mean 'afew'.*ckplus.*oulu"
     ):
         plan_standin("afwe")
     for fraction in (0, -0.1, 1.01, True):
         with pytest.raises(DatasetError, match="above 0 and up to 1"):
             plan_standin("oulu", fraction)
-    with pytest.raises(DatasetError, match="unknown difficulty 'extreme'"):
+    with pytest.raises(DatasetError, match="unknown difficulty: 'extreme'"):
         plan_standin("oulu", difficulty="extreme")
 
 

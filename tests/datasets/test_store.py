@@ -28,7 +28,7 @@ from dferlib.datasets.building import _jobs
 from dferlib.datasets.standins.plans import plan_standin
 
 ROOT = Path(__file__).parents[2]
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def run_python(code, **options):

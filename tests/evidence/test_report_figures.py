@@ -187,13 +187,14 @@ def test_widget_redraws_for_each_choice():
         return plt.subplots()[1]
 
     box = widgets.choose(plot, variant=["a", "b"], select=["last"])
+    assert drawn == []  # the figure above shows the first choice
     box.children[0].children[0].value = "b"
-    assert drawn == [("a", "last"), ("b", "last")]
+    assert drawn == [("b", "last")]
 
 
 def settings_of(**changes) -> Settings:
     values = {"slug": "stcam", "dataset": "oulu", "source": "real", "preset": "paper"}
-    values |= {"data_root": None, "variants": tuple(PAPER.variants), "folds": PAPER.folds}
+    values |= {"data_root": None, "variants": tuple(PAPER.variants), "folds": PAPER.stated.folds}
     return Settings(**values | {"seeds": (0,), "device": "cpu", "results_dir": ""} | changes)
 
 
@@ -211,23 +212,26 @@ def test_nothing_but_the_full_protocol_on_real_data_is_judged():
     runs = [make_run("stcam", 0.91, fold) for fold in range(1, 11)]
     clips = tables.tidy(runs)
 
-    def verdict(source="real", rows=clips, **changes):
+    def judged(source="real", rows=clips, **changes):
         return verdict.judge(PAPER, rows, settings_of(**changes), source, "last")["verdict"][0]
 
-    assert verdict() in ("reproduced", "not reproduced")
-    assert "synthetic" in verdict("synthetic")
-    assert "preset is quick" in verdict(preset="quick")
-    assert "not all folds" in verdict(folds=(1, 2))
-    assert "several seeds" in verdict(seeds=(0, 1))
-    assert "clips, not 480" in verdict(rows=clips[clips["fold"] == 1])
+    assert judged() in ("reproduced", "not reproduced")
+    assert "synthetic" in judged("synthetic")
+    assert "preset is quick" in judged(preset="quick")
+    assert "not all folds" in judged(folds=(1, 2))
+    assert "several seeds" in judged(seeds=(0, 1))
+    assert "clips, not 480" in judged(rows=clips[clips["fold"] == 1])
 
 
 def test_only_a_whole_preset_may_replace_results():
-    plan = PAPER.resolve("paper", "oulu", "stcam")
-    assert verdict.is_whole(settings_of(), plan)
-    assert not verdict.is_whole(settings_of(variants=("stcam",)), plan)
-    assert not verdict.is_whole(settings_of(folds=(1,)), plan)
-    assert not verdict.is_whole(settings_of(seeds=(0, 1)), plan)
+    recipe = PAPER.resolve("paper", "oulu", "stcam")
+    assert verdict.part_of(settings_of(), recipe) == ()
+    assert verdict.part_of(settings_of(seeds=(0, 1, 2)), recipe) == ()  # more evidence, not less
+    (said,) = verdict.part_of(settings_of(variants=("stcam",)), recipe)
+    assert said.startswith("rows left out: baseline, ")
+    assert "folds 1 instead of 1, 2" in verdict.part_of(settings_of(folds=(1,)), recipe)[0]
+    assert verdict.part_of(settings_of(seeds=(3,)), recipe) == ("seed 0 is not among the seeds",)
+    assert verdict.part_of(settings_of(init="random"), recipe) == ("init is random",)
 
 
 def test_the_sentence_below_a_table_follows_the_numbers(predictions):
@@ -239,7 +243,7 @@ def test_the_sentence_below_a_table_follows_the_numbers(predictions):
 
 def test_what_differs_whatever_the_preset_is_listed():
     table = verdict.deviations(PAPER, "paper", "mmi", "stcam").set_index("setting")
-    assert {"pre-training", "training part of a fold", "init"} <= set(table.index)
+    assert {"pre-training", "face boxes on Oulu-CASIA and MMI", "init"} <= set(table.index)
     assert "peak" not in table.index  # the paper's own setting for MMI
 
 
@@ -337,15 +341,16 @@ def test_metrics_of_the_summary_are_named(dfew_predictions, tmp_path):
 def test_only_the_rows_of_the_preset_make_a_whole(monkeypatch):
     some = ("stcam", "baseline")
     quick = dataclasses.replace(PAPER.presets["quick"], variants={"oulu": (some, "time")})
-    monkeypatch.setattr(type(PAPER), "presets", {**PAPER.presets, "quick": quick})
-    plan = PAPER.resolve("quick", "oulu", "stcam")
+    paper = dataclasses.replace(PAPER, presets={**PAPER.presets, "quick": quick})
+    monkeypatch.setattr("dferlib.protocols.stcam.PAPER", paper)
+    plan = paper.resolve("quick", "oulu", "stcam")
     folds = {"preset": "quick", "folds": plan.folds}
-    assert verdict.is_whole(settings_of(variants=some, **folds), plan)
-    assert not verdict.is_whole(settings_of(**folds), plan)
-    listed = verdict.deviations(PAPER, "quick", "oulu", "stcam").set_index("setting")
+    assert not verdict.part_of(settings_of(variants=some, **folds), plan)
+    assert "rows added: 3dcam" in verdict.part_of(settings_of(**folds), plan)[0]
+    listed = verdict.deviations(paper, "quick", "oulu", "stcam").set_index("setting")
     assert listed.loc["rows not run", "why"] == "time"
     assert "stam" in listed.loc["rows not run", "here"]
-    assert "rows not run" not in set(verdict.deviations(PAPER, "quick", "mmi", "stcam")["setting"])
+    assert "rows not run" not in set(verdict.deviations(paper, "quick", "mmi", "stcam")["setting"])
 
 
 def test_any_row_can_be_judged():

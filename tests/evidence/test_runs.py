@@ -228,7 +228,7 @@ def test_a_full_disk_names_the_path_and_keeps_the_old_file(tmp_path):
     path.write_text("old")
     code = (
         "import sys, resource, pandas as pd\n"
-        "from dferlib import runs\n"
+        "from dferlib import files\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
         "try:\n"
         "    files.write_csv(sys.argv[1], pd.DataFrame({'a': range(9999)}))\n"

@@ -11,7 +11,7 @@ from torchvision.models import WeightsEnum, resnet50
 
 from dferlib.analysis.cost import count_cost
 from dferlib.models import create_model
-from dferlib.models.hacn import ATTENTION, MODES, TEMPORAL, shares, torchvision_weights
+from dferlib.models.hacn import ATTENTION, MODES, TEMPORAL, relative, torchvision_weights
 from dferlib.models.parts.frames import encode_frames
 from dferlib.training.weights import copy_backbone
 
@@ -99,13 +99,13 @@ def steps_by_loops(model: nn.Module, maps: torch.Tensor) -> list[list[float]]:
     theta, bias = model.frame_weights.theta.weight[0].tolist(), model.frame_weights.theta.bias[0]
     alpha = [sigmoid(sum(t * v for t, v in zip(theta, T, strict=True)) + bias) for T in vectors]
     if model.place_weights is None:
-        return [[a * v / sum(alpha) for v in T] for a, T in zip(alpha, vectors, strict=True)]
+        return [[k * a * v / sum(alpha) for v in T] for a, T in zip(alpha, vectors, strict=True)]
     omega, shift = model.place_weights.omega.weight[0].tolist(), model.place_weights.omega.bias[0]
     if model.mode == "map":
         F = [
             [
                 [
-                    [alpha[i] * value[i][c][y][x] / sum(alpha) for x in range(width)]
+                    [k * alpha[i] * value[i][c][y][x] / sum(alpha) for x in range(width)]
                     for y in range(height)
                 ]
                 for c in range(channels)
@@ -134,10 +134,10 @@ def steps_by_loops(model: nn.Module, maps: torch.Tensor) -> list[list[float]]:
         row = []
         for c in range(len(F[i])):
             terms = [beta[i][y, x] / sum(b[y, x] for b in beta) * F[i][c][y][x] for y, x in places]
-            row.append(sum(terms) / len(places))
+            row.append(k * sum(terms) / len(places))
         result.append(row)
     if model.mode == "literal":
-        return [[sum(row[c] for row in result) for c in range(len(result[0]))]]
+        return [[sum(row[c] for row in result) / k for c in range(len(result[0]))]]
     return result
 
 
@@ -255,16 +255,30 @@ def test_every_combination_trains_and_ignores_padding(attention, mode, temporal)
             torch.testing.assert_close(padded[b], alone, atol=1e-5, rtol=1e-4)
 
 
-def test_shares_are_ratios_of_sigmoids_even_where_these_round_to_zero():
+def test_relative_weights_are_ratios_of_sigmoids_to_their_mean_even_where_these_round_to_zero():
     logits = random(2, 5, 3, 2, dtype=torch.float64)
     weights = logits.sigmoid()
-    torch.testing.assert_close(shares(logits, None), weights / weights.sum(1, keepdim=True))
+    torch.testing.assert_close(relative(logits, None), weights / weights.mean(1, keepdim=True))
     mask = torch.tensor([[True] * 5, [True, True, False, False, False]])
     masked = weights * mask[..., None, None]
-    torch.testing.assert_close(shares(logits, mask), masked / masked.sum(1, keepdim=True))
+    shares = masked / masked.sum(1, keepdim=True)
+    counts = torch.tensor([5.0, 2.0], dtype=torch.float64)[:, None, None, None]
+    torch.testing.assert_close(relative(logits, mask), counts * shares)
     tiny = torch.tensor([[-200.0, -200.0 + math.log(3)]])
     assert not tiny.sigmoid().any()
-    torch.testing.assert_close(shares(tiny, None), torch.tensor([[0.25, 0.75]]))
+    torch.testing.assert_close(relative(tiny, None), torch.tensor([[0.5, 1.5]]))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("attention", "mode"), READINGS[1:])
+def test_the_gru_reads_numbers_of_the_size_that_control_group_1_gives_it(attention, mode):
+    model, lengths = small(attention=attention, mode=mode).eval(), torch.tensor([5, 2])
+    maps = random(2, 5, model.backbone.channels, 2, 2).abs()
+    mask = torch.arange(5) < lengths[:, None]
+    control = maps.mean((3, 4))[mask]
+    y = model.attend(maps, mask)
+    y = y.flatten(0, 1) if mode == "literal" else y[mask]
+    assert y.mean() == pytest.approx(control.mean(), rel=0.01)  # near even weights at the start
 
 
 def test_dropout_stands_in_front_of_the_weights_only():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty
 
@@ -14,13 +15,13 @@ import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
-from dferlib.notebook import display, engine, parameters
+from dferlib.notebook import display, engine, parameters, stored
 from dferlib.notebook.execution import NotebookError, execute, main
 from dferlib.notebook.parameters import ParameterError, check_parameters
-from dferlib.protocols import load_protocol
+from dferlib.protocols import Extent, load_protocol
 
 DECLARED = 'dataset: str = "oulu"\nseeds: str = "0"\nsteps: int = 3'
-END = "from dferlib.notebook import finish\nfinish()"
+END = "from dferlib.notebook.display import finish\nfinish()"
 DIE = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
 DATASETS = ("ckplus", "oulu")
 
@@ -64,10 +65,15 @@ def test_defaults_resolve_to_the_quick_preset_without_a_gpu(monkeypatch):
         settings.preset = "paper"
 
 
-def test_a_gpu_makes_the_paper_preset_the_default(monkeypatch):
+@pytest.mark.parametrize("there", [True, False])
+def test_on_a_gpu_auto_takes_the_preset_for_it_where_there_is_one(monkeypatch, there):
     monkeypatch.setattr(parameters, "_cuda_devices", lambda: 2)
-    settings = check_parameters("stcam", defaults(), datasets=DATASETS)
-    assert (settings.preset, settings.device) == ("paper", "cuda")
+    paper = load_protocol("stcam")
+    presets = {name: preset for name, preset in paper.presets.items() if name != "gpu"}
+    presets |= {"gpu": paper.presets["quick"]} if there else {}
+    paper = replace(paper, presets=presets)
+    settings = check_parameters("stcam", defaults(), datasets=DATASETS, paper=paper)
+    assert (settings.preset, settings.device) == ("gpu" if there else "paper", "cuda")
     assert check_parameters("stcam", defaults(device="cpu"), datasets=DATASETS).preset == "quick"
     named = check_parameters("stcam", defaults(device="cuda:1"), datasets=DATASETS)
     assert named.device == "cuda:1"
@@ -112,6 +118,10 @@ def test_lists_of_variants_folds_and_seeds_are_read():
         ({"seeds": "0-99999999"}, "seeds is '0-99999999'"),
         ({"device": "gpu"}, "unknown device: 'gpu'.*cuda"),
         ({"device": "cuda"}, "no CUDA device; use auto or cpu"),
+        ({"init": "radnom"}, r"unknown init: 'radnom'; did you mean 'random'\?.*\.safetensors"),
+        ({"init": ""}, "unknown init: ''"),
+        ({"data_root": 7}, "data_root is 7 of type int.*-r data_root TEXT"),
+        ({"results_dir": 7}, "-r results_dir TEXT"),
         ({"data_root": "/no/such/folder"}, "data_root is '/no/such/folder'.*DFER_DATA"),
     ],
 )
@@ -119,6 +129,26 @@ def test_wrong_parameters_are_refused_with_the_way_out(monkeypatch, changes, mes
     monkeypatch.setattr(parameters, "_cuda_devices", lambda: 0)
     with pytest.raises(ParameterError, match=message):
         check_parameters("stcam", defaults(**changes), datasets=DATASETS)
+
+
+def test_a_folder_whose_name_papermill_took_for_a_number_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(parameters, "_cuda_devices", lambda: 0)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "007").mkdir()
+    settings = check_parameters("stcam", defaults(data_root=7), datasets=DATASETS)
+    assert settings.data_root == (tmp_path / "007").resolve()
+    (tmp_path / "7").mkdir()  # now it could be either
+    with pytest.raises(ParameterError, match="-r data_root"):
+        check_parameters("stcam", defaults(data_root=7), datasets=DATASETS)
+
+
+def test_initial_weights_are_named_or_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(parameters, "_cuda_devices", lambda: 0)
+    (tmp_path / "faces.pth").write_bytes(b"")
+    for value in ("paper", "random", "torchvision", str(tmp_path / "faces.pth")):
+        settings = check_parameters("stcam", defaults(init=value), datasets=DATASETS)
+        assert settings.init == value
+        assert f"init {value}" in repr(display.banner(settings, "synthetic"))
 
 
 def test_all_that_is_wrong_is_said_at_once(monkeypatch):
@@ -147,8 +177,8 @@ def test_in_a_kernel_only_parameter_cells_count():
 
 def test_the_banner_says_synthetic_and_how_not_to_use_it():
     settings = check_parameters("stcam", defaults(device="cpu"), datasets=DATASETS)
-    plan = load_protocol("stcam").override(clips=70).resolve("quick", "oulu", "stcam")
-    shown = display.banner(settings, "synthetic", plan.override(faces="<fast>"))
+    recipe = load_protocol("stcam").resolve("quick", "oulu", "stcam", Extent(clips=70))
+    shown = display.banner(settings, "synthetic", recipe.override(faces="<fast>"))
     for text in (shown._repr_html_(), repr(shown)):
         assert "SYNTHETIC DATA - not a reproduction" in text
         assert "Art. 5(1)(f)" in text
@@ -189,6 +219,10 @@ def test_a_figure_of_pixels_is_kept_without_a_drawing_of_it(tmp_path, displayed)
     ax.imshow([[1, 2]])
     display.display_figure(fig, "two pixels", folder=tmp_path, name="pixels")
     assert [path.name for path in tmp_path.iterdir()] == ["pixels.png"]
+    (data,), options = displayed[0]
+    assert data["image/jpeg"].startswith(b"\xff\xd8")
+    assert options["metadata"]["image/jpeg"]["alt"] == "two pixels"
+    assert "image/png" not in data
 
 
 def test_a_figure_without_alt_text_or_name_is_refused(tmp_path):
@@ -304,7 +338,7 @@ def test_a_cell_that_takes_too_long_or_prints_too_much(tmp_path):
         run(source, tmp_path / "out.ipynb", timeout=2)
     assert time.monotonic() - started < 30
     partial = tmp_path / "out.partial.ipynb"
-    assert partial.stat().st_size < 2 * engine.MAX_STREAM
+    assert partial.stat().st_size < 2 * stored.MAX_STREAM
     assert "characters left out" in partial.read_text()
 
 
@@ -365,7 +399,8 @@ def _alive(pid: int) -> bool:
 def test_plain_papermill_and_the_command_line_work_from_any_folder(tmp_path):
     cell = "\n".join(f"{name}: str = {value!r}" for name, value in defaults().items())
     check = (
-        "from dferlib.notebook import check_parameters, finish\n"
+        "from dferlib.notebook.display import finish\n"
+        "from dferlib.notebook.parameters import check_parameters\n"
         "settings = check_parameters('stcam', globals(), datasets=('oulu', 'ckplus'))\n"
         "print(settings.dataset, settings.seeds)"
     )
@@ -398,16 +433,15 @@ def test_importing_the_notebook_module_stays_light():
 
 
 def test_a_paper_may_have_parameters_of_its_own():
-    values = defaults(init="faces.pth")
-    with pytest.raises(ParameterError, match="unknown parameter: 'init'"):
+    values = defaults(checkpoint="faces.pth")
+    with pytest.raises(ParameterError, match="unknown parameter: 'checkpoint'"):
         check_parameters("stcam", values, datasets=["oulu"])
-    settings = check_parameters("stcam", values, datasets=["oulu"], extras={"init": ""})
-    assert settings.extras == {"init": "faces.pth"}
-    assert check_parameters("stcam", defaults(), datasets=["oulu"], extras={"init": ""}).extras == {
-        "init": ""
-    }
-    with pytest.raises(ParameterError, match="init is 3"):
-        check_parameters("stcam", defaults(init=3), datasets=["oulu"], extras={"init": ""})
+    extras = {"checkpoint": ""}
+    settings = check_parameters("stcam", values, datasets=["oulu"], extras=extras)
+    assert settings.extras == {"checkpoint": "faces.pth"}
+    assert check_parameters("stcam", defaults(), datasets=["oulu"], extras=extras).extras == extras
+    with pytest.raises(ParameterError, match="checkpoint is 3"):
+        check_parameters("stcam", defaults(checkpoint=3), datasets=["oulu"], extras=extras)
 
 
 def test_all_rows_are_those_of_the_preset():

@@ -49,7 +49,11 @@ def run(slug: str, folder: Path, **parameters: str) -> nbformat.NotebookNode:
 
 def images(book: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
-    return [output for output in outputs if "image/png" in output.get("data", {})]
+    return [output for output in outputs if picture_kind(output)]
+
+
+def picture_kind(output: nbformat.NotebookNode) -> str:
+    return next((kind for kind in output.get("data", {}) if kind.startswith("image/")), "")
 
 
 @pytest.mark.parametrize("slug", PAPERS)
@@ -100,7 +104,7 @@ def test_a_smoke_run_leaves_tables_figures_and_runs(slug, dataset, tmp_path):
     shown = images(book)
     assert len(shown) >= 8
     for output in shown:
-        assert len(output.metadata["image/png"]["alt"]) > 20
+        assert len(output.metadata[picture_kind(output)]["alt"]) > 20
     text = json.dumps(book)
     assert "SYNTHETIC DATA" in text
     assert str(Path.home()) not in "".join(code_cells(book))

@@ -33,7 +33,15 @@ from dferlib.datasets.faces.geometry import (
 )
 from dferlib.datasets.faces.options import AUTO, OWNER, FaceOptions
 from dferlib.datasets.faces.report import NO_DETECTOR, FaceRecord
-from dferlib.datasets.faces.tracking import borrow, choose_face, jitter, smooth, to_places, turn_of
+from dferlib.datasets.faces.tracking import (
+    borrow,
+    choose_face,
+    jitter,
+    smooth,
+    to_places,
+    turn_of,
+    turns_to_undo,
+)
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.media import video
 from dferlib.datasets.media.images import load_rgb
@@ -201,7 +209,9 @@ def _read_marks(clip: Clip, faces: FaceOptions) -> tuple[np.ndarray, str, FaceRe
     points = np.stack([read_landmarks(path) if path else lost for path in clip.landmarks])
     known = np.isfinite(points[:, 0, 0])
     turn = turn_of(eye_centres(points))
-    raw = np.concatenate([tight_squares(points, _angles(borrow(turn)[:, 0], faces)), turn], axis=1)
+    raw = np.concatenate(
+        [tight_squares(points, turns_to_undo(borrow(turn)[:, 0], faces)), turn], axis=1
+    )
     box = None
     if faces.box == "clip":
         edges = clip_box(points[known])
@@ -225,7 +235,7 @@ def _settle(
         filled = borrow(raw)
         places = smooth(filled, clip.fps)
         record = replace(record, raw_jitter=jitter(filled), jitter=jitter(places))
-    angles = _angles(places[:, 3], faces)
+    angles = turns_to_undo(places[:, 3], faces)
     away = np.linalg.norm(raw[:, :2] - places[:, :2], axis=1) / places[:, 2]
     record = replace(
         record,
@@ -235,13 +245,6 @@ def _settle(
     )
     sides = places[:, 2] * (1 + faces.margin)
     return np.stack([places[:, 0], places[:, 1], sides, angles], axis=1), record
-
-
-def _angles(turn: np.ndarray, faces: FaceOptions) -> np.ndarray:
-    """Angles (T,) by which the crops are turned, from the turn of the eyes in each frame."""
-    if faces.align == "none":
-        return np.zeros_like(turn)
-    return turn - turn[0] if faces.align == "first" else turn
 
 
 def _choose_view(clip: Clip, views: Sequence[View], detector: Detector) -> tuple[View, list[Faces]]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
+from dferlib.datasets.faces.options import FaceOptions
+
 SAME_FACE = 0.3  # boxes of one face overlap at least so much (intersection over union)
 MOST_APART = 25  # frames in which a face may be lost and still be followed
 LEAST_SEEN = 5  # frames: a face that replaces the chosen one, after a cut, shows itself so often
@@ -88,6 +90,13 @@ def turn_of(eyes: np.ndarray) -> np.ndarray:
     """Turn (T, 1) in radians of the line through the eyes (T, 2, 2)."""
     across, down = (eyes[:, 1] - eyes[:, 0]).T
     return np.arctan2(down, across)[:, None]
+
+
+def turns_to_undo(turn: np.ndarray, faces: FaceOptions) -> np.ndarray:
+    """Angles (T,) by which the crops are turned, from the turn of the eyes in each frame."""
+    if faces.align == "none":
+        return np.zeros_like(turn)
+    return turn - turn[0] if faces.align == "first" else turn
 
 
 def borrow(places: np.ndarray) -> np.ndarray:

@@ -15,11 +15,12 @@ repeating frames or by cutting out the middle, and the other papers take fewer. 
 made as their middle 105.
 
 Nobody of the pre-training set is in any stand-in, and no two stand-ins share a subject.
+
+Faces are cut out as the readers of the real sets cut them; see `framing`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from statistics import NormalDist
 
@@ -27,6 +28,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from dferlib.datasets.faces.options import FaceOptions, parse_faces
 from dferlib.datasets.manifest import (
     DATASETS,
     PRETRAINING,
@@ -35,6 +37,8 @@ from dferlib.datasets.manifest import (
     manifest_digest,
 )
 from dferlib.datasets.standins import rosters
+from dferlib.datasets.standins.framing import cut_scene, describe_cut
+from dferlib.names import unknown_name
 from dferlib.synthface import EXPRESSIONS, FACE_VERSION, Identity, sample_identities
 from dferlib.synthface.conditions import under_condition
 from dferlib.synthface.courses import onset_and_apex
@@ -94,6 +98,11 @@ class StandIn:
     difficulty: str
     fps: float = 25.0
     wild: bool = False
+
+    @property
+    def cut(self) -> str:
+        """How the faces are cut out where a paper does not say, as the real set's reader does."""
+        return "box=frame" if self.wild else "box=clip"
 
 
 STANDINS: dict[str, StandIn] = {
@@ -164,14 +173,16 @@ STANDINS: dict[str, StandIn] = {
 class StandInPlan:
     """A stand-in, or a fraction of it, ready to render. Make one with `plan_standin`.
 
-    `manifest` is a dataset's manifest; `faces` holds the identity number of each of its rows.
+    `manifest` is a dataset's manifest; `identities` holds the identity number of each of its rows.
+    `cut` says how the faces are cut out of the camera's pictures.
     """
 
     name: str
     fraction: float
     difficulty: Difficulty
     manifest: pd.DataFrame
-    faces: np.ndarray
+    identities: np.ndarray
+    cut: FaceOptions
 
     @property
     def spec(self) -> StandIn:
@@ -191,6 +202,7 @@ class StandInPlan:
             "seed": self.spec.seed,
             "course": self.spec.course,
             "difficulty": asdict(self.difficulty),
+            "cut": describe_cut(self.cut),
             "face_version": FACE_VERSION,
             "sequence_version": SEQUENCE_VERSION,
             "clips": manifest_digest(self.manifest),
@@ -199,8 +211,15 @@ class StandInPlan:
     def scene(self, row: int) -> Scene:
         """The clip in this row of the manifest as a scene, not yet rendered.
 
-        It depends on the stand-in's seed, the clip's id and the difficulty, not on the fraction.
+        It depends on the stand-in's seed, the clip's id, the difficulty and the cut, not on the
+        fraction.
         """
+        return self._cut(self._make_scene(row))
+
+    def _cut(self, scene: Scene) -> Scene:
+        return cut_scene(scene, self.cut, self.difficulty, self.spec.fps)
+
+    def _make_scene(self, row: int) -> Scene:
         clip, seed = self.manifest.iloc[row], self.spec.seed
         return make_scene(
             self.spec.course,
@@ -209,7 +228,7 @@ class StandInPlan:
             self.difficulty,
             (self.name, seed, clip["clip_id"]),
             (self.name, seed, clip["subject"]),
-            _people(seed, int(self.faces[row])),
+            _people(seed, int(self.identities[row])),
             float(clip["fps"]),
         )
 
@@ -227,6 +246,10 @@ class StandInPlan:
         """
         return film([self.scene(row) for row in rows], size, device, quality)
 
+    def scene_under(self, row: int, condition: str) -> Scene:
+        """The clip in this row under one of `synthface.conditions.CONDITIONS`, cut out anew."""
+        return self._cut(under_condition(self._make_scene(row), condition))
+
     def render_condition(
         self, rows: Sequence[int], frames: np.ndarray, condition: str, size: int
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -237,7 +260,7 @@ class StandInPlan:
         16). The same rows and frames give the same people doing the same under every condition.
         """
         scenes = [
-            under_condition(self.scene(row), condition).take(torch.as_tensor(chosen))
+            self.scene_under(row, condition).take(torch.as_tensor(chosen))
             for row, chosen in zip(rows, frames, strict=True)
         ]
         pixels, truth = film(scenes, size)
@@ -260,19 +283,21 @@ def _strangers(seed: int) -> Identity:
 
 
 def plan_standin(
-    name: str, fraction: float = 1.0, difficulty: Difficulty | str | None = None
+    name: str,
+    fraction: float = 1.0,
+    difficulty: Difficulty | str | None = None,
+    faces: str = "",
 ) -> StandInPlan:
     """Plan a stand-in: its manifest is made, no pixel is rendered.
 
     `fraction` in (0, 1] keeps that share of the subjects of a laboratory set (at least ten), or of
     the clips of every class and split of a wild one; what is left looks exactly as in the whole.
-    `difficulty` is a `Difficulty`, the name of a preset, or None for the stand-in's own.
+    `difficulty` is a `Difficulty`, the name of a preset, or None for the stand-in's own. `faces`
+    are options of `faces.options` over the stand-in's own: how a paper cuts faces out.
     DatasetError for an unknown name or a fraction that makes no sense.
     """
     if name not in STANDINS:
-        near = get_close_matches(str(name), STANDINS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise DatasetError(f"no stand-in {name!r}{hint} There are {', '.join(STANDINS)}")
+        raise DatasetError(unknown_name("stand-in", name, STANDINS))
     if isinstance(fraction, bool) or not 0 < fraction <= 1:
         raise DatasetError(f"fraction is {fraction!r}, allowed are numbers above 0 and up to 1")
     spec = STANDINS[name]
@@ -286,7 +311,8 @@ def plan_standin(
     else:
         kept = rosters.keep_subjects(roster, fraction, MIN_SUBJECTS, spec.seed)
     roster = roster.iloc[kept].reset_index(drop=True)
-    return StandInPlan(name, fraction, chosen, _manifest(name, roster), roster["face"].to_numpy())
+    identities, cut = roster["face"].to_numpy(), parse_faces(faces, spec.cut)
+    return StandInPlan(name, fraction, chosen, _manifest(name, roster), identities, cut)
 
 
 @cache

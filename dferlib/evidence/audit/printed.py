@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dferlib.protocols import list_protocols, load_protocol
-from dferlib.protocols.reported import ceflnet, ecnn_fsa, stcam, stt
+from dferlib.protocols import ceflnet, list_protocols, load_protocol, stcam, stt
+from dferlib.protocols.reported import ecnn_fsa
 from dferlib.protocols.reported.claims import Claim, text_claims
 
 TEXT_COLUMNS = ("paper", "table", "dataset", "row", "metric", "value", "unit", "note")
@@ -174,7 +174,7 @@ def _figure_recalls() -> list[dict[str, str]]:
     """The recalls that CEFLNet's text gives of Figure 5."""
     rows = []
     for dataset in ceflnet.CLASSES:
-        classes, matrix = ceflnet.reported_confusion(dataset)
+        classes, matrix = ceflnet.PAPER.reported_confusion(dataset)
         for name, value in zip(classes, np.diagonal(matrix), strict=True):
             if not np.isnan(value):
                 row = {"paper": "ceflnet", "table": "text", "dataset": dataset}

@@ -1,6 +1,8 @@
-"""Scaled dot-product attention in the precision that is fast on the device."""
+"""Dot-product attention: fast where only its result is needed, in steps where its weights are."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -19,3 +21,26 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
             read = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask)
         return read.bfloat16()
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def attention_weights(
+    q: Tensor, k: Tensor, mask: Tensor | None = None, scale: float | None = None
+) -> Tensor:
+    """Return softmax(scale q k^T) (..., N, M), its rows the reading tokens, for figures.
+
+    `scale` is 1 / sqrt(D) unless given; `mask` is False at keys that may not be read.
+    """
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    scores = scale * q @ k.mT
+    scores = scores if mask is None else scores.masked_fill(~mask, -math.inf)
+    return scores.softmax(-1)
+
+
+def split_heads(projected: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return q, k and v, each (M, heads, N, D), of tokens (M, N, 3 heads D)."""
+    return projected.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def merge_heads(read: Tensor) -> Tensor:
+    """Put what the heads read (M, heads, N, D) side by side, (M, N, heads D)."""
+    return read.transpose(1, 2).flatten(2)

@@ -1,4 +1,4 @@
-"""Clips as batches of frames: what every model with a 2-D backbone does in the same way.
+"""What all models share, and clips as batches of frames: what 2-D backbones do in the same way.
 
 Frames are folded into the batch, so the backbone sees (B T, 3, H, W) at once. Padded frames are
 taken out before the backbone, not only masked after it: they cost nothing and do not enter the
@@ -12,18 +12,55 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class ClipModel(nn.Module):
+    """A model of clips (B, 3, T, H, W), which keeps the maps of its last pass where it is asked.
+
+    `record_attention` asks; `attention` holds the maps by name, and is empty without attention.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.record_attention = False
+        self.attention: dict[str, Tensor] = {}
+
+
+class FrameModel(ClipModel):
+    """A model with a 2-D `backbone` that reads the frames one by one."""
+
+    backbone: nn.Module
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The backbone's last maps; `cam_reshape` puts them in clip order."""
+        return self.backbone.cam_layer
+
+    def cam_reshape(self, activation: Tensor, num_frames: int) -> Tensor:
+        """Return (B, C, T, h, w) for the backbone's (B T, C, h, w)."""
+        return activation.unflatten(0, (-1, num_frames)).transpose(1, 2)
+
+
 def check_clip(clip: Tensor) -> None:
     """Raise ValueError unless clip has shape (B, 3, T, H, W)."""
     if clip.ndim != 5 or clip.shape[1] != 3:
         raise ValueError(f"clip has shape {tuple(clip.shape)}; (B, 3, T, H, W) needed")
 
 
+def check_parts(clip: Tensor, num_clips: int) -> None:
+    """Raise ValueError unless clip has shape (B, 3, num_clips x K, H, W)."""
+    check_clip(clip)
+    if clip.shape[2] % num_clips:
+        raise ValueError(
+            f"clip has {clip.shape[2]} frames, which are no whole number for each of "
+            f"{num_clips} clips; sample num_clips x K frames"
+        )
+
+
 def refuse_lengths(model: nn.Module, lengths: Tensor | None) -> None:
-    """Raise ValueError if lengths are given to a model whose convolutions run over time."""
+    """Raise ValueError if lengths are given to a model that reads one number of frames."""
     if lengths is not None:
         raise ValueError(
-            f"{type(model).__name__} convolves over time, so it reads clips of one fixed number of "
-            "frames and takes no lengths; sample every clip to that number and pass none"
+            f"{type(model).__name__} reads clips of one fixed number of frames and takes no "
+            "lengths; sample every clip to that number and pass none"
         )
 
 
@@ -58,11 +95,6 @@ def encode_frames(backbone: nn.Module, clip: Tensor, mask: Tensor | None) -> Ten
     result = found.new_zeros(*mask.shape, *found.shape[1:])
     result[mask] = found
     return result
-
-
-def frames_to_clip(activation: Tensor, num_frames: int) -> Tensor:
-    """Put activations of folded frames (B T, C, H, W) in clip order (B, C, T, H, W)."""
-    return activation.unflatten(0, (-1, num_frames)).transpose(1, 2)
 
 
 def mean_over_frames(x: Tensor, mask: Tensor | None) -> Tensor:

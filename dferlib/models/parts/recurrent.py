@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from dferlib.models.parts.frames import (
+    FrameModel,
     encode_frames,
-    frames_to_clip,
     last_frame,
     mean_over_frames,
     real_frames,
@@ -39,7 +39,7 @@ class StackedLSTM(nn.Module):
         return x, None
 
 
-class FramesThenRecurrent(nn.Module):
+class FramesThenRecurrent(FrameModel):
     """See the top of this file. `backbone` turns images (N, 3, H, W) into vectors (N, D)."""
 
     def __init__(
@@ -50,17 +50,6 @@ class FramesThenRecurrent(nn.Module):
         self.recurrent = recurrent
         self.num_features = num_features
         self.head = nn.Linear(num_features, num_classes)
-        self.record_attention = False  # part of the interface; there is no attention here
-        self.attention: dict[str, Tensor] = {}
-
-    @property
-    def cam_layer(self) -> nn.Module:
-        """The backbone's last stage; `cam_reshape` puts its output in clip order."""
-        return self.backbone.cam_layer
-
-    def cam_reshape(self, activation: Tensor, num_frames: int) -> Tensor:
-        """Return (B, C, T, h, w) for the backbone's (B T, C, h, w)."""
-        return frames_to_clip(activation, num_frames)
 
     def forward_features(self, clip: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the last state (B, num_features) of clips (B, 3, T, H, W)."""

@@ -44,8 +44,8 @@ class ResNet(nn.Sequential):
         initialise(self)
 
     @property
-    def last_stage(self) -> nn.Module:
-        """The stage whose output this is."""
+    def cam_layer(self) -> nn.Module:
+        """The last stage, whose output this is."""
         return self[-1]
 
 

@@ -14,8 +14,6 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from dferlib.models.parts.build import initialise, refuse_scaled, scaler
 
-BLOCKS = 5
-
 
 class VGG16(nn.Sequential):
     """Maps (N, channels, h, w) of images (N, 3, H, W); h is H / 32, rounded down.
@@ -32,15 +30,6 @@ class VGG16(nn.Sequential):
         self.block_channels = tuple(plan[i - 1] for i in pools)
         self.channels = self.block_channels[-1]
         initialise(self)
-
-    def forward_blocks(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the pooled output of each of the five blocks, the last one being the maps."""
-        outputs = []
-        for layer in self:
-            images = layer(images)
-            if isinstance(layer, nn.MaxPool2d):
-                outputs.append(images)
-        return tuple(outputs)
 
 
 def imagenet_vgg16(prefix: str, width: float, *, batch_norm: bool = False) -> dict[str, Tensor]:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torchvision.models.video.resnet import BasicBlock
 
 from dferlib.models.parts.build import initialise, refuse_scaled
-from dferlib.models.parts.frames import check_clip, refuse_lengths
+from dferlib.models.parts.frames import ClipModel, check_clip, refuse_lengths
 
 Shortcut = Callable[[int, int], nn.Module]
 
 
-class VideoResNet18(nn.Module):
+class VideoResNet18(ClipModel):
     """See the top of this file; `convolution` is one of torchvision's makers of 3-D convolutions.
 
     `shortcut(inputs, outputs)` makes the path around a block that halves its grid.
@@ -46,8 +46,6 @@ class VideoResNet18(nn.Module):
             inputs = outputs
         self.head = nn.Linear(inputs, num_classes)
         self.num_features = inputs
-        self.record_attention = False  # part of the interface; there is no attention here
-        self.attention: dict[str, Tensor] = {}
         initialise(self)
 
     @property

@@ -6,35 +6,28 @@ Rows that several tables share are one variant. Table 7 names the width of all f
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
-from dferlib.protocols.paper import Variant
+from dferlib.protocols.paper import Variant, row
 
 Network = Literal["ecnn_fsa", "ecnn_lstm", "vgg16_lstm"]
 
 # Options that each network takes
 _IMPROVED = ("backbone_dim", "branch_dim", "branch_kernel", "tap", "batch_norm", "width")
 FSA_FIELDS = ("fusion", "s", "readout", "residual", "fc_layers", "dropout", *_IMPROVED)
-NETWORK_FIELDS = MappingProxyType(
-    {
-        "ecnn_fsa": FSA_FIELDS,
-        "ecnn_lstm": ("states", "branch_fc", *_IMPROVED),
-        "vgg16_lstm": ("states", "batch_norm", "width"),
-    }
-)
-
-
-def _variant(slug: str, label: str, rows: dict[int, str], **changes: Any) -> Variant:
-    return Variant(slug, label, MappingProxyType(rows), MappingProxyType(changes))
+NETWORK_FIELDS = {
+    "ecnn_fsa": FSA_FIELDS,
+    "ecnn_lstm": ("states", "branch_fc", *_IMPROVED),
+    "vgg16_lstm": ("states", "batch_norm", "width"),
+}
 
 
 def _cnn_lstm(states: tuple[int, ...], rows: dict[int, str]) -> Variant:
     sizes = ", ".join(map(str, states))
-    row = f"CNN with 2 layer LSTMs ({sizes})" if len(states) > 1 else f"CNN-LSTM ({sizes})"
+    printed = f"CNN with 2 layer LSTMs ({sizes})" if len(states) > 1 else f"CNN-LSTM ({sizes})"
     slug = f"cnn-lstm-{'-'.join(map(str, states))}"
-    rows = {2: row} | rows
-    return _variant(slug, f"CNN-LSTM ({sizes})", rows, network="vgg16_lstm", states=states)
+    rows = {2: printed} | rows
+    return row(slug, f"CNN-LSTM ({sizes})", rows, network="vgg16_lstm", states=states)
 
 
 def _ecnn_lstm(branch_fc: int, kernel: int, rows: dict[int, str]) -> Variant:
@@ -42,7 +35,7 @@ def _ecnn_lstm(branch_fc: int, kernel: int, rows: dict[int, str]) -> Variant:
     label = f"ECNN-LSTM (Fc{branch_fc}, {kernel}x{kernel})"
     rows = {3: f"ECNN with 2 layer LSTMs (Fc{branch_fc}, {kernel}x{kernel})"} | rows
     options = {"network": "ecnn_lstm", "branch_fc": branch_fc, "branch_kernel": kernel}
-    return _variant(slug, label, rows, **options)
+    return row(slug, label, rows, **options)
 
 
 def _grid(
@@ -54,7 +47,7 @@ def _grid(
     if not {6, 7} & set(rows or {}):
         sixth = f"backbone={backbone}, branch=1024, fc_layers={fc_layers}, s={s:g}"
         rows = {6: sixth, 7: label.replace(" (", "(")} | (rows or {})
-    return _variant(slug, label, rows, backbone_dim=backbone, fc_layers=fc_layers, s=s)
+    return row(slug, label, rows, backbone_dim=backbone, fc_layers=fc_layers, s=s)
 
 
 _S_001 = {6: "backbone=1024, branch=1024, fc_layers=1, s=0.01"}  # Table 7 prints s=0.001 instead
@@ -70,7 +63,7 @@ _ROWS = (
     _ecnn_lstm(1, 7, {7: "ECNN-LSTM(FC6, 7x7)"}),
     _ecnn_lstm(2, 5, {}),
     _ecnn_lstm(2, 7, {}),
-    _variant(
+    row(
         "score-fusion",
         "Score fusion",
         {4: "Score fusion (baseline)"},
@@ -86,7 +79,7 @@ _ROWS = (
     _grid("fsa-s0.3", 1024, 1, 0.3),
     _grid("fsa-3072-s0.06", 2048, 1, 0.06),
     _grid("fsa-3072-2fc-s0.06", 2048, 2, 0.06),
-    *(_variant(f"n{n}", f"ECNN-FSA, n = {n}", {}, num_frames=n) for n in (3, 6, 9)),  # §2.4
+    *(row(f"n{n}", f"ECNN-FSA, n = {n}", {}, num_frames=n) for n in (3, 6, 9)),  # §2.4
 )
-VARIANTS = MappingProxyType({variant.slug: variant for variant in _ROWS})
-NUMBERS_OF_FRAMES = MappingProxyType({"n3": 3, "ecnn_fsa": 5, "n6": 6, "n9": 9})  # §2.4
+VARIANTS = {variant.slug: variant for variant in _ROWS}
+NUMBERS_OF_FRAMES = {"n3": 3, "ecnn_fsa": 5, "n6": 6, "n9": 9}  # §2.4

@@ -6,10 +6,9 @@ variant.
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
-from dferlib.protocols.paper import Variant
+from dferlib.protocols.paper import Variant, row
 
 Network = Literal[
     "stt",
@@ -28,40 +27,32 @@ Loss = Literal["cross_entropy", "label_smoothing", "compact", "centre", "ec_stfl
 # Options that each network takes, and each loss: its name for a setting
 STT_FIELDS = ("attention", "layers", "heads", "dim", "mlp_ratio", "stage", "readout")
 STT_FIELDS += ("class_frame", "num_frames", "input_size", "width")
-NETWORK_FIELDS = MappingProxyType(
-    {
-        "stt": STT_FIELDS,
-        "former_dfer": ("num_frames", "input_size", "width"),
-        "resnet3d_18": ("design", "width"),
-    }
-)
-LOSS_FIELDS = MappingProxyType(
-    {"compact": {"beta": "beta"}, "label_smoothing": {"smoothing": "label_smoothing"}}
-)
-
-
-def _variant(slug: str, label: str, rows: dict[int, str], **changes: Any) -> Variant:
-    return Variant(slug, label, MappingProxyType(rows), MappingProxyType(changes))
+NETWORK_FIELDS = {
+    "stt": STT_FIELDS,
+    "former_dfer": ("num_frames", "input_size", "width"),
+    "resnet3d_18": ("design", "width"),
+}
+LOSS_FIELDS = {"compact": {"beta": "beta"}, "label_smoothing": {"smoothing": "label_smoothing"}}
 
 
 def _baseline(
     slug: str, label: str, rows: dict[int, str], network: str, loss: str = "cross_entropy"
 ) -> Variant:
     sampler = "time_interpolation" if slug.endswith("-ti") else "dynamic_sampling"
-    return _variant(slug, label, rows, network=network, loss=loss, sampler=sampler)
+    return row(slug, label, rows, network=network, loss=loss, sampler=sampler)
 
 
 _ABLATION = (
-    _variant("lstm", "LSTM baseline", {1: "none (LSTM baseline)"}, attention="lstm"),
-    _variant(
+    row("lstm", "LSTM baseline", {1: "none (LSTM baseline)"}, attention="lstm"),
+    row(
         "spatial",
         "Spatial attention only",
         {1: "spatial only"},
         attention="spatial",
         readout="frames-mean",
     ),
-    _variant("temporal", "Temporal attention only", {1: "temporal only"}, attention="temporal"),
-    _variant(
+    row("temporal", "Temporal attention only", {1: "temporal only"}, attention="temporal"),
+    row(
         "stt",
         "STT",
         {
@@ -71,8 +62,8 @@ _ABLATION = (
             4: "STT (ours)",
         },
     ),
-    _variant("cross-entropy", "Cross entropy", {2: "Cross Entropy Loss"}, loss="cross_entropy"),
-    _variant(
+    row("cross-entropy", "Cross entropy", {2: "Cross Entropy Loss"}, loss="cross_entropy"),
+    row(
         "label-smoothing",
         "Label smoothing",
         {2: "Label Smoothing"},
@@ -128,4 +119,4 @@ _SAMPLED = (
         "former_dfer",
     ),
 )
-VARIANTS = MappingProxyType({v.slug: v for v in (*_ABLATION, *_INTERPOLATED, *_SAMPLED)})
+VARIANTS = {v.slug: v for v in (*_ABLATION, *_INTERPOLATED, *_SAMPLED)}

@@ -1,0 +1,158 @@
+"""What may be said of numbers in words: computed from predictions, or not said at all.
+
+A sentence here names its own exceptions - classes that no clip tested, rows on other folds - and
+says where a result contradicts the paper, so that no prose has to be right by luck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from dferlib.evidence import metrics, scoring
+
+LEARNED = 0.9  # share of the loss of guessing below which a row has begun to learn
+
+
+def even_folds(
+    predictions: pd.DataFrame, folds: Collection[int], seeds: Collection[int]
+) -> tuple[pd.DataFrame, str]:
+    """Keep the rows of a table that were tested on the same folds and seeds, and say what goes.
+
+    `folds` and `seeds` are those that are wanted. A variant that lacks one of them is left out, as
+    its number would be about other clips than its neighbours'; runs of further folds and seeds are
+    left out, too. Returns the predictions that stay, and a sentence that is empty if all do.
+    """
+    wanted = {(seed, fold) for seed in seeds for fold in folds}
+    there = predictions[["variant", "seed", "fold"]].drop_duplicates()
+    of = {
+        name: set(zip(part["seed"], part["fold"], strict=True))
+        for name, part in there.groupby("variant", sort=False)
+    }
+    short = {name: len(wanted & runs) for name, runs in of.items() if not wanted <= runs}
+    pairs = pd.MultiIndex.from_frame(predictions[["seed", "fold"]])
+    kept = predictions[pairs.isin(list(wanted)) & ~predictions["variant"].isin(list(short))]
+    said = []
+    if short:
+        listed = ", ".join(f"{name} ({found})" for name, found in short.items())
+        said.append(
+            f"left out, with fewer than {len(wanted)} runs on the folds asked for: {listed}"
+        )
+    further = {name for name, runs in of.items() if name not in short and runs - wanted}
+    if further:
+        said.append(f"runs on further folds or seeds are not counted: {', '.join(sorted(further))}")
+    return kept, "; ".join(said)
+
+
+def untested_classes(
+    predictions: pd.DataFrame, classes: Sequence[str], select: str
+) -> tuple[str, ...]:
+    """The classes that no test clip of these predictions has; UAR counts their recall as 0."""
+    there = set(metrics.choose(predictions, select)["y_true"])
+    return tuple(name for k, name in enumerate(classes) if k not in there)
+
+
+def tested_uar(predictions: pd.DataFrame, classes: Sequence[str], select: str) -> pd.Series:
+    """UAR in per cent of each variant, over the classes that its test clips have."""
+    rows = metrics.choose(predictions, select)
+    return rows.groupby("variant", sort=False)[["y_true", "y_pred"]].apply(
+        lambda part: 100 * np.nanmean(metrics.per_class_recall(*part.to_numpy().T, len(classes)))
+    )
+
+
+def name_untested(
+    table: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str], variants: Mapping
+) -> pd.DataFrame:
+    """Say at the number where UAR counts classes that a partial run never tests.
+
+    `table` holds the rows of one dataset as `tables.published_beside_ours` gives them for
+    `predictions`, of one selection rule; `variants` maps a row's label to its variant. The status
+    of a row that was run then names the classes, and UAR over the others.
+    """
+    missing = untested_classes(predictions, classes, predictions["select"].iloc[0])
+    if not missing:
+        return table
+    uar = tested_uar(predictions, classes, predictions["select"].iloc[0])
+    left = len(classes) - len(missing)
+    table = table.copy()
+    for index, row in table[table["status"] == "run"].iterrows():
+        value = uar.get(variants.get(row["row"]), np.nan)
+        table.loc[index, "status"] = (
+            f"run; no test clip is {', '.join(missing)}, whose recall counts as 0 in UAR; over the "
+            f"{left} classes tested it is {value:.2f}"
+        )
+    return table
+
+
+def learned_rows(
+    history: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str], select: str
+) -> str:
+    """Say which variants have learned nothing yet, by two measures.
+
+    Their training loss after the last epoch is above nine tenths of ln K, that of guessing; or
+    their accuracy is not above the share of the commonest class of the test clips.
+    """
+    last = history[history["epoch"] == history["epoch"].max()]
+    losses = last.groupby("variant", sort=False)["train_loss"].mean()
+    guessing = float(np.log(len(classes)))
+    slow = [
+        f"**{name}** ({loss:.2f})" for name, loss in losses.items() if loss > LEARNED * guessing
+    ]
+    rows = metrics.choose(predictions, select)
+    common = rows["y_true"].value_counts(normalize=True).max()
+    right = (rows["y_true"] == rows["y_pred"]).groupby(rows["variant"], sort=False).mean()
+    low = [f"**{name}** ({100 * value:.1f} %)" for name, value in right.items() if value <= common]
+    said = []
+    if slow:
+        said.append(
+            f"Hardly trained in this time: {', '.join(slow)}, where guessing has a training loss "
+            f"of {guessing:.2f}. Their accuracy says nothing about their structure."
+        )
+    if low:
+        said.append(
+            f"Not above the commonest class of the test clips ({100 * common:.1f} %): "
+            f"{', '.join(low)}."
+        )
+    return " ".join(said) or (
+        "Every row has left the training loss of guessing behind and is above the commonest class "
+        f"of the test clips ({100 * common:.1f} %)."
+    )
+
+
+def compare_rows(
+    predictions: pd.DataFrame,
+    classes: tuple[str, ...],
+    row: str,
+    others: Sequence[str],
+    select: str,
+    metric: str = "WAR",
+) -> str:
+    """Say whether a variant is above others on the same clips, which is what papers claim.
+
+    Empty where the variant or all others were not run. Names the values in per cent, and for WAR
+    the p-value of the paired test, corrected by Holm over these pairs. A result against the claim
+    begins with "Against the claim", one within the noise (p above .05) says so.
+    """
+    there = set(predictions["variant"])
+    others = [name for name in others if name in there]
+    if row not in there or not others:
+        return ""
+    these = predictions[predictions["variant"].isin([row, *others])]
+    scores = 100 * scoring.score_metrics(these, classes, (metric,), select)["value"]
+    own = scores[row, metric]
+    lost = [name for name in others if scores[name, metric] >= own]
+    tests = scoring.paired_tests(these, classes, row, select).set_index("second")
+    p = "p_mcnemar_holm" if metric == "WAR" else "p_uar_holm"
+    listed = ", ".join(
+        f"{name} {scores[name, metric]:.2f} (p = {tests.loc[name, p]:.2g})" for name in others
+    )
+    unsure = [name for name in others if tests.loc[name, p] > 0.05]
+    if lost:
+        head = f"Against the claim: not above {', '.join(lost)}"
+    elif unsure:
+        head = f"In the direction of the claim, not told apart from {', '.join(unsure)}"
+    else:
+        head = "As claimed"
+    return f"{head}. {metric} of {row} is {own:.2f}, beside {listed}."

@@ -1,0 +1,449 @@
+"""The papers' schematic figures as tables for `diagrams.plot_schematic`.
+
+Each function takes the texts of shapes by the name of the submodule that gave them, as
+`cost.shape_texts(model, clip, NAMES)` returns them, NAMES being the paper's tuple here. Nothing is
+drawn from a paper's image: blocks and their order are those of captions, text and equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+Shapes = Mapping[str, str]
+
+STCAM = (
+    "inception_a.project",
+    "inception_c",
+    "head",
+    "inception_a.attention.parts.0.mlp",  # 3D-CAM
+    "inception_a.attention.parts.1.conv",  # STAM
+)
+CEFLNET = ("backbone", "sal", "lrl", "lrl.score", "eian", "head")
+STT = ("backbone", "transformer.project", "transformer.blocks.0", "transformer", "head")
+HACN = ("backbone", "frame_weights.theta", "place_weights.omega", "gru", "head")
+ECNN_FSA = ("backbone", "fsa", "head")
+
+PLUS, TIMES, SIGMOID, JOIN = "$+$", r"$\times$", r"$\sigma$", "C"  # JOIN: concatenation
+
+
+def block(
+    name: str,
+    text: str,
+    x: float,
+    y: float = 0.0,
+    kind: str = "box",
+    *,
+    after: str = "",
+    shape: str = "",
+    size: tuple[float, float] | None = None,
+    values: Sequence[float] = (),
+    panel: str = "",
+) -> dict[str, object]:
+    """Return a row for `diagrams.plot_schematic`; `size` is (width, height), default the kind's."""
+    usual = {"operator": (0.6, 0.6), "joint": (0.0, 0.0), "data": (1.3, 0.7), "cells": (2.4, 0.5)}
+    width, height = size or usual.get(kind, (2.0, 0.9))
+    row = {"name": name, "text": text, "kind": kind, "x": x, "y": y, "after": after}
+    return {
+        **row,
+        "shape": shape,
+        "width": width,
+        "height": height,
+        "values": values,
+        "panel": panel,
+    }
+
+
+def _table(*rows: dict[str, object]) -> pd.DataFrame:
+    return pd.DataFrame(rows)
+
+
+def stcam_1(shapes: Shapes) -> pd.DataFrame:
+    """STCAM, Figure 1: the framework, of which one structure stands for all five."""
+    return _table(
+        block("frames", "7 frames", 0, 0, "data", shape=shapes["input"]),
+        block("dots", r"$\cdots$", 2.2, 0, "data", after="frames", size=(0.7, 0.5)),
+        block("frame", "3D-Inception-ResNet with STCAM", 6.5, 0.35, "frame", size=(6.6, 3.1)),
+        block("fork", "", 3.5, 0, "joint", after="dots"),
+        block("branch", "3D-Inception", 5.1, 0, after="fork", shape=shapes["inception_a.project"]),
+        block("stcam", "STCAM", 7.5, 0, "own", after="branch", size=(1.6, 0.9)),
+        block("rise", "", 3.5, 1.4, "joint", after="fork"),
+        block("shortcut", "", 9.2, 1.4, "joint", after="rise"),
+        block("sum", PLUS, 9.2, 0, "operator", after="stcam shortcut"),
+        block("more", r"$\cdots$", 11.0, 0, "data", after="sum", size=(0.7, 0.5)),
+        block("pool", "average\npooling", 13.3, 0, after="more", shape=shapes["inception_c"]),
+        block("head", "2 FC,\nsoftmax", 16.2, 0, after="pool", shape=shapes["head"]),
+        block("class", "expression", 18.6, 0, "data", after="head"),
+    )
+
+
+def stcam_3(shapes: Shapes) -> pd.DataFrame:
+    """STCAM, Figure 3: 3D-CAM (Eq. 1 to 3)."""
+    vector = shapes["inception_a.attention.parts.0.mlp"]
+    return _table(
+        block("F", "$F$", 0, 0, "data", shape=shapes["inception_a.project"]),
+        block("average", "3D average\npooling", 3.2, 1.0, after="F", shape=vector),
+        block("max", "3D max\npooling", 3.2, -1.0, after="F", shape=vector),
+        block(
+            "mlp",
+            "shared MLP\n$W_2\\,\\delta(W_1\\,\\cdot)$",
+            6.4,
+            0,
+            "own",
+            after="average max",
+            size=(2.3, 1.2),
+        ),
+        block("avg", "$M_{avg}$", 8.9, 1.0, "data", after="mlp", shape=vector),
+        block("mx", "$M_{max}$", 8.9, -1.0, "data", after="mlp", shape=vector),
+        block("sum", PLUS, 10.9, 0, "operator", after="avg mx"),
+        block("sigmoid", SIGMOID, 12.2, 0, "operator", after="sum"),
+        block("M", "$M^C$", 13.6, 0, "data", after="sigmoid", shape=vector, size=(0.8, 0.6)),
+        *_weighed(0, 15.2, "M", "F", shapes["inception_a.project"], "$F'$"),
+    )
+
+
+def stcam_4(shapes: Shapes) -> pd.DataFrame:
+    """STCAM, Figure 4: STAM (Eq. 4 to 6), in 3D-Inception-ResNet-A."""
+    weights = shapes["inception_a.attention.parts.1.conv"]
+    return _table(
+        block("F", "$F$", 0, 0, "data", shape=shapes["inception_a.project"]),
+        block("average", "average over\nchannels", 3.2, 1.0, after="F", shape=weights),
+        block("max", "max over\nchannels", 3.2, -1.0, after="F", shape=weights),
+        block("join", JOIN, 5.7, 0, "operator", after="average max"),
+        block("f", "3D convolution $f$\n3x7x7", 8.2, 0, "own", after="join", size=(2.6, 1.0)),
+        block("sigmoid", SIGMOID, 10.6, 0, "operator", after="f"),
+        block("M", "$M^{ST}$", 12.3, 0, "data", after="sigmoid", shape=weights, size=(0.9, 0.6)),
+        *_weighed(0, 14.3, "M", "F", shapes["inception_a.project"], "$F'$"),
+    )
+
+
+def stcam_5(shapes: Shapes) -> pd.DataFrame:
+    """STCAM, Figure 5: 3D-CAM, then STAM."""
+    shape = shapes["inception_a.project"]
+    return _table(
+        block("F", "$F$", 0, 0, "data", shape=shape),
+        block("cam", "3D-CAM", 3.0, 0, "own", after="F"),
+        *_weighed(0, 5.2, "cam", "F", shape, "$F'$"),
+        block("stam", "STAM", 9.6, 0, "own", after="F-out"),
+        *_weighed(7.0, 11.8, "stam", "F-out", shape, "$F''$", "second"),
+    )
+
+
+def _weighed(
+    start: float, x: float, weights: str, features: str, shape: str, text: str, name: str = "F"
+) -> list[dict[str, object]]:
+    """The product of weights and the features they were made of, which come over the top."""
+    return [
+        block(f"{name}-up", "", start, 2.0, "joint", after=features),
+        block(f"{name}-over", "", x, 2.0, "joint", after=f"{name}-up"),
+        block(f"{name}-times", TIMES, x, 0, "operator", after=f"{weights} {name}-over"),
+        block(f"{name}-out", text, x + 1.8, 0, "data", after=f"{name}-times", shape=shape),
+    ]
+
+
+def stt_2(shapes: Shapes) -> pd.DataFrame:
+    """STT, Figure 2: frames, CNN, spatio-temporal transformer, compact loss."""
+    return _table(
+        block("frames", "frames", 0, 0, "data", shape=shapes["input"]),
+        block("cnn", "ResNet-18", 2.8, 0, after="frames", shape=shapes["backbone"]),
+        block(
+            "project", "1x1\nconvolution", 5.6, 0, after="cnn", shape=shapes["transformer.project"]
+        ),
+        block("token", "class token,\npositions", 7.7, 1.7, "data", size=(1.8, 0.8)),
+        block("sum", PLUS, 7.7, 0, "operator", after="project token"),
+        block("frame", "N blocks", 12.5, 0, "frame", size=(8.2, 2.2)),
+        block("space", "spatial\nattention", 9.8, 0, "own", after="sum"),
+        block(
+            "time",
+            "temporal\nattention",
+            12.5,
+            0,
+            "own",
+            after="space",
+            shape=shapes["transformer.blocks.0"],
+        ),
+        block("mlp", "MLP", 15.2, 0, after="time"),
+        block(
+            "read",
+            "class token",
+            18.2,
+            0,
+            "data",
+            after="mlp",
+            shape=shapes["transformer"],
+            size=(1.5, 0.6),
+        ),
+        block("head", "FC", 20.6, 0, after="read", shape=shapes["head"], size=(1.2, 0.9)),
+        block("loss", "compact loss", 23.1, 0, "own", after="head"),
+    )
+
+
+def hacn_1(shapes: Shapes) -> pd.DataFrame:
+    """HACN, Figure 1: frames, ResNet-50, two attentions with their fusions, GRU."""
+    pair = "[$T^i$ : $g$]"
+    return _table(
+        block(
+            "frames",
+            "one frame of\neach segment",
+            0,
+            0,
+            "data",
+            shape=shapes["input"],
+            size=(2.0, 0.8),
+        ),
+        block("cnn", "ResNet-50", 3.2, 0, after="frames", shape=shapes["backbone"]),
+        block("T", "$T^i$", 5.6, 0, "data", after="cnn", size=(0.7, 0.6)),
+        block("frame", "hybrid attention", 13.4, 0.6, "frame", size=(13.6, 3.6)),
+        block(
+            "alpha", "self-attention\n$F^i_{weight1}$", 7.9, 0, "own", after="T", size=(2.2, 1.0)
+        ),
+        block("fuse1", "fusion\n$f_{att1}$, Eq. 3", 10.8, 0, after="alpha", size=(2.2, 1.0)),
+        block("up", "", 5.6, 1.7, "joint", after="T"),
+        block("over", "", 12.9, 1.7, "joint", after="up"),
+        block("join", JOIN, 12.9, 0, "operator", after="fuse1 over"),
+        block(
+            "beta",
+            f"spatial attention\n$F^i_{{weight2}}$ of {pair}",
+            14.95,
+            0,
+            "own",
+            after="join",
+            size=(2.8, 1.0),
+        ),
+        block("fuse2", "fusion\n$F^i_{att2}$, Eq. 6", 18.9, 0, after="beta", size=(2.2, 1.0)),
+        block("gru", "GRU", 21.6, 0, after="fuse2", shape=shapes["gru"], size=(1.4, 0.9)),
+        block("head", "FC, softmax", 24.2, 0, after="gru", shape=shapes["head"]),
+    )
+
+
+def hacn_2(shapes: Shapes) -> pd.DataFrame:
+    """HACN, Figure 2: (a) self-attention, (b) spatial attention (Eq. 2 and 5)."""
+    first, second = "(a) self-attention", "(b) spatial attention"
+    return _table(
+        block("T", "$T^i$", 0, 0, "data", panel=first, size=(0.8, 0.6)),
+        block(
+            "theta",
+            "FC $\\theta$",
+            2.4,
+            0,
+            "own",
+            after="T",
+            panel=first,
+            shape=shapes["frame_weights.theta"],
+        ),
+        block("sigmoid", SIGMOID, 4.5, 0, "operator", after="theta", panel=first),
+        block("alpha", "$F^i_{weight1}$", 6.2, 0, "data", after="sigmoid", panel=first),
+        block("F", "$F^i_{att1}$", 0, 0, "data", panel=second, size=(0.9, 0.6)),
+        block("pool", "1x1 average\npooling", 2.6, 0, after="F", panel=second),
+        block(
+            "omega",
+            "3x3 convolution\n$\\omega$",
+            5.6,
+            0,
+            "own",
+            after="pool",
+            panel=second,
+            shape=shapes["place_weights.omega"],
+            size=(2.4, 1.0),
+        ),
+        block("sigmoid2", SIGMOID, 7.9, 0, "operator", after="omega", panel=second),
+        block("beta", "$F^i_{weight2}$", 9.6, 0, "data", after="sigmoid2", panel=second),
+    )
+
+
+def ecnn_fsa_1(shapes: Shapes) -> pd.DataFrame:
+    """ECNN-FSA, Figure 1: feature extraction, frame attention, regression."""
+    return _table(
+        block("frames", "n frames", 0, 0, "data", shape=shapes["input"]),
+        block("extraction", "feature extraction", 3.3, 0, "frame", size=(3.2, 2.2)),
+        block(
+            "cnn",
+            "improved VGG-16",
+            3.3,
+            0,
+            after="frames",
+            shape=f"{shapes['backbone']} a frame",
+            size=(2.5, 0.9),
+        ),
+        block("X", "$X$", 5.8, 0, "data", after="cnn", size=(0.6, 0.6)),
+        block("attention", "frame-level self-attention", 8.5, 0, "frame", size=(3.4, 2.2)),
+        block(
+            "fsa",
+            "$W_{sa}$, weighted\nmean of frames",
+            8.5,
+            0,
+            "own",
+            after="X",
+            shape=shapes["fsa"],
+            size=(2.6, 1.0),
+        ),
+        block("regression", "regression", 15.0, 0, "frame", size=(8.4, 2.2)),
+        block("norm", "layer norm,\nReLU", 12.2, 0, after="fsa"),
+        block("dropout", "dropout", 14.8, 0, after="norm", size=(1.6, 0.9)),
+        block("fc", "FC,\nsoftmax", 17.5, 0, after="dropout", shape=shapes["head"]),
+    )
+
+
+def ecnn_fsa_3(shapes: Shapes) -> pd.DataFrame:
+    """ECNN-FSA, Figure 3: X* = softmax(s Q K^T) V."""
+    rows_of = f"n x {shapes['backbone']}"
+    rows = [block("X", "$X$", 0, 0, "data", size=(0.7, 0.6), shape=rows_of)]
+    for letter, y in (("q", 1.6), ("k", 0.0), ("v", -1.6)):
+        text = f"${letter.upper()} = W_{letter}X$"
+        rows.append(block(letter, text, 3.4, y, after="X", shape=rows_of))
+    return _table(
+        *rows,
+        block("product", "$QK^T$", 6.4, 0.8, after="q k", size=(1.5, 0.9), shape="n x n"),
+        block("s", "$s$", 8.3, 2.0, "data", size=(0.5, 0.5)),
+        block("scale", TIMES, 8.3, 0.8, "operator", after="product s"),
+        block(
+            "softmax", "softmax", 10.3, 0.8, "own", after="scale", size=(1.7, 0.9), shape="n x n"
+        ),
+        block("turn", "", 12.2, -1.6, "joint", after="v"),
+        block("times", TIMES, 12.2, 0.8, "operator", after="softmax turn"),
+        block(
+            "out",
+            "$X^*$",
+            14.0,
+            0.8,
+            "data",
+            after="times",
+            size=(0.8, 0.6),
+            shape=rows_of,
+        ),
+        block("mean", "mean over\nframes", 16.6, 0.8, after="out", shape=shapes["fsa"]),
+    )
+
+
+def ceflnet_1(shapes: Shapes) -> pd.DataFrame:
+    """CEFLNet, Figure 1: (a) the network, (b) the encoder of one clip."""
+    whole, clip = "(a) CEFLNet", "(b) CFE, for each clip"
+    return _table(
+        block("video", "video:\nn clips", 0, 0, "data", shape=shapes["input"], panel=whole),
+        block(
+            "cfe", "CFE", 3.0, 0, "own", after="video", shape=f"{shapes['lrl']} a clip", panel=whole
+        ),
+        block("join", JOIN, 5.3, 0, "operator", after="cfe", panel=whole),
+        block(
+            "V",
+            "$V^f$",
+            6.8,
+            0,
+            "data",
+            after="join",
+            size=(0.8, 0.6),
+            shape=f"n x {shapes['lrl']}",
+            panel=whole,
+        ),
+        block("eian", "EIAN", 9.2, 0, "own", after="V", shape=shapes["eian"], panel=whole),
+        block("head", "classifier", 12.0, 0, after="eian", shape=shapes["head"], panel=whole),
+        block("frames", "K frames", 0, 0, "data", panel=clip, size=(1.6, 0.6)),
+        block(
+            "cnn",
+            "ResNet-18",
+            2.5,
+            0,
+            after="frames",
+            shape=f"K x {shapes['backbone']}",
+            panel=clip,
+        ),
+        block(
+            "sal",
+            "SAL",
+            5.2,
+            0,
+            "own",
+            after="cnn",
+            shape=shapes["sal"],
+            panel=clip,
+            size=(1.6, 0.9),
+        ),
+        block(
+            "lrl",
+            "LRL",
+            7.8,
+            0,
+            "own",
+            after="sal",
+            shape=shapes["lrl"],
+            panel=clip,
+            size=(1.6, 0.9),
+        ),
+        block("R", "$R_i$", 9.7, 0, "data", after="lrl", size=(0.7, 0.6), panel=clip),
+    )
+
+
+def ceflnet_lrl(shapes: Shapes) -> pd.DataFrame:
+    """CEFLNet, inside Figure 1b: local-global relation learning (Eq. 2 and 3), as published."""
+    return _table(
+        block("f", "frames $f_k$", 0, 1.0, "data", shape=f"K x {shapes['backbone']}"),
+        block("g", "attended $f'_k$", 0, -1.0, "data", shape=shapes["sal"]),
+        block("max", "max over\nframes", 2.9, -1.0, after="g", shape=shapes["backbone"]),
+        block("join", JOIN, 5.2, 1.0, "operator", after="f max"),
+        block("score", "FC $q^0$", 7.8, -0.6, "own", after="join", shape=shapes["lrl.score"]),
+        block("sigmoid", SIGMOID, 10.0, -0.6, "operator", after="score"),
+        block("w", "$w_k$", 11.5, -0.6, "data", after="sigmoid", size=(0.7, 0.6)),
+        block("mean", "weighted mean\nover frames", 12.6, 1.0, after="join w", size=(2.5, 1.0)),
+        block("q1", "FC $q^1$", 15.8, 1.0, "own", after="mean", shape=shapes["lrl"]),
+        block("R", "$R_i$", 18.0, 1.0, "data", after="q1", size=(0.7, 0.6)),
+    )
+
+
+def ceflnet_3(shapes: Shapes, scores: Sequence[float]) -> pd.DataFrame:
+    """CEFLNet, Figure 3: EIAN, shaded by the `scores` A of one video's clips (Eq. 5 to 8)."""
+    highest = max(scores)
+    shades, best = (
+        [score / highest for score in scores],
+        max(range(len(scores)), key=scores.__getitem__),
+    )
+    width = 0.45 * len(scores)
+    first = 0.5 * width
+    return _table(
+        block(
+            "V",
+            "video feature $V^f$",
+            first,
+            0,
+            "cells",
+            values=[0.3] * len(scores),
+            size=(width, 0.6),
+            shape=f"{len(scores)} x {shapes['lrl']}",
+        ),
+        block("conv", "1-D convolution\n$W^T$", width + 1.9, 0, "own", after="V", size=(2.4, 1.0)),
+        block("softmax", "softmax\nover clips", width + 4.9, 0, after="conv"),
+        block(
+            "A",
+            "scores $A$; darker: more",
+            1.5 * width + 6.6,
+            0,
+            "cells",
+            after="softmax",
+            values=shades,
+            size=(width, 0.6),
+        ),
+        block("times", TIMES, 2 * width + 7.5, 0, "operator", after="A over"),
+        block("edge", "", 0.03 * width, 0.3, "joint"),
+        block("up", "", 0.03 * width, 1.7, "joint", after="edge"),
+        block("over", "", 2 * width + 7.5, 1.7, "joint", after="up"),
+        block(
+            "M",
+            "activation map $M_c$",
+            2.5 * width + 8.5,
+            0,
+            "cells",
+            after="times",
+            values=shades,
+            size=(width, 0.6),
+        ),
+        block("max", "max over\nclips", 3 * width + 10.1, 0, after="M", shape=shapes["eian"]),
+        block(
+            "P",
+            f"clip {best + 1} is located: $P_e$ = argmax $A$",
+            1.5 * width + 6.6,
+            -1.7,
+            "data",
+            after="A",
+            size=(3.4, 0.5),
+        ),
+    )

@@ -1,0 +1,275 @@
+"""What a notebook works on: its parameters, the data, the trainings, and where figures go.
+
+Everything that asks the training room for something stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+
+from dferlib.datasets import check_store, choose_classes, open_store
+from dferlib.datasets.batches import ClipLoader, denormalise
+from dferlib.datasets.store import FrameStore
+from dferlib.evidence import costs, sentences, tables, verdict
+from dferlib.figures import plots
+from dferlib.notebook.display import Banner, banner, display_figure, finish
+from dferlib.notebook.parameters import ParameterError, Settings, check_parameters
+from dferlib.protocols import load_protocol
+from dferlib.training import predict, runner, single_frame
+from dferlib.training.tasks import Task, fit_extent, plan_tasks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor, nn
+
+
+class Opened:
+    """A paper's notebook with its parameters checked, its store open and its trainings planned.
+
+    Attributes: `paper`; `settings`, the checked parameters; `recipe`, the settings of one training
+    of the paper's own model; `everything`, the frame store, and `store`, the same with the paper's
+    classes; `classes`; `folder` of the runs; `rule`, the selection rule of all tables; `variant`,
+    the row that figures are about: the paper's own or the last that is run; `tasks`.
+    """
+
+    def __init__(
+        self,
+        slug: str,
+        namespace: Mapping[str, Any],
+        *,
+        extras: Mapping[str, str] | None = None,
+        own_classes: bool = False,
+        pictures: Mapping[str, Any] | None = None,
+    ) -> None:
+        paper = load_protocol(slug)
+        settings = check_parameters(slug, namespace, datasets=paper.datasets, extras=extras)
+        recipe = paper.resolve(settings.preset, settings.dataset, slug)
+        self.everything = self._open(settings.dataset, settings, recipe)
+        self.store = self.everything
+        if own_classes and settings.dataset in paper.classes:
+            self.store = choose_classes(self.everything, paper.classes[settings.dataset])
+        # few clips: more passes in an epoch; of your own with few subjects: fewer folds
+        self.extent, folds = fit_extent(paper, settings.folds, self.store)
+        self.paper, self.settings = paper, settings.model_copy(update={"folds": folds})
+        self.recipe = paper.resolve(settings.preset, settings.dataset, slug, self.extent)
+        self.classes = self.store.classes
+        self.folder = settings.folder(self.store.source)
+        self.rule = self.recipe.select
+        self.variant = slug if slug in settings.variants else settings.variants[-1]
+        self.part = verdict.part_of(self.settings, self.recipe)
+        self.tasks = self.plan_tasks(self.store, settings.variants, folds)
+        self.simple: pd.DataFrame | None = None  # predictions of the single-frame CNN
+        self.explained = False  # what holds for all tables was said
+        self._pictures = dict(pictures or {})
+        self._refuse_init()
+        plt.rcParams.update(plots.STYLE)
+        pd.set_option("display.max_colwidth", None)
+
+    # ---------------------------------------------------------------- what is at hand
+
+    @property
+    def printed_here(self) -> bool:
+        """Whether the paper reports on this dataset; one's own clips are in no table."""
+        return self.settings.dataset in self.paper.datasets
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of guessing, in per cent."""
+        return 100 / len(self.classes)
+
+    @property
+    def options(self) -> str:
+        """What a command needs to make a number that may stand beside those of this run."""
+        named = {"preset": self.settings.preset, "source": self.store.source}
+        named |= {} if self.settings.init == "paper" else {"init": self.settings.init}
+        return " ".join(f"-p {name} {value}" for name, value in named.items())
+
+    def command(self, dataset: str = "", variant: str = "") -> str:
+        """The command that runs this notebook on another dataset, or another row, likewise."""
+        dataset = dataset or self.settings.dataset
+        return tables.command(self.paper, dataset, variant, self.options)
+
+    def folder_on(self, dataset: str) -> Path:
+        """Where runs like these on another dataset of the paper lie, if there are any."""
+        return self.settings.model_copy(update={"dataset": dataset}).folder(self.store.source)
+
+    def open_other(self, dataset: str, variant: str):
+        """The store of another dataset of the paper, as a row at this preset needs it."""
+        recipe = self.paper.resolve(self.settings.preset, dataset, variant)
+        settings = self.settings.model_copy(update={"source": self.store.source})
+        return self._open(dataset, settings, recipe)
+
+    @staticmethod
+    def _open(dataset: str, settings: Settings, recipe):
+        return open_store(
+            dataset,
+            source=settings.source,
+            data_root=settings.data_root,
+            size=recipe.store_size,
+            fraction=recipe.fraction,
+            faces=recipe.faces,
+        )
+
+    # ---------------------------------------------------------------- trainings
+
+    def plan_tasks(
+        self, store: FrameStore, variants: Sequence[str], folds: Sequence[int]
+    ) -> list[Task]:
+        """The trainings of these rows and folds on any store of a dataset of the paper."""
+        settings = self.settings
+        folder = self.folder_on(store.dataset)
+        asked = (settings.preset, variants, folds, settings.seeds, store, folder)
+        planned = plan_tasks(self.paper, *asked, settings.device)
+        if settings.init == "paper":
+            return planned
+        return [replace(t, recipe=t.recipe.override(init=settings.init)) for t in planned]
+
+    def _refuse_init(self) -> None:
+        """Raise ParameterError now, and not after hours, where a row cannot start as asked."""
+        if self.settings.init in ("paper", "random", "synthetic"):
+            return
+        found = {}
+        for task in {task.variant: task for task in self.tasks}.values():
+            if problem := task.init_problem(self.settings.init):
+                found[task.variant] = problem
+        if found:
+            kept = [name for name in self.settings.variants if name not in found]
+            way = f"; -p variants {','.join(kept)} leaves them out" if kept else ""
+            listed = "".join(f"\n- {name}: {problem}" for name, problem in found.items())
+            raise ParameterError(f"init is {self.settings.init!r}, which does not fit{way}{listed}")
+
+    def first_task(self, variant: str = "") -> Task | None:
+        """The first training of a row, by default of `variant`; None where it is not run."""
+        variant = variant or self.variant
+        return next((task for task in self.tasks if task.variant == variant), None)
+
+    def predictions_of(self, tasks: Sequence[Task]) -> pd.DataFrame:
+        """Run trainings and return their predictions, under the names of their rows."""
+        return tables.tidy(runner.run_tasks(tasks))
+
+    # ---------------------------------------------------------------- one model, looked into
+
+    @cached_property
+    def loader(self) -> ClipLoader:
+        """The loader of pictures: of `variant`, with the settings that pictures are given."""
+        task = self.first_task()
+        if self._pictures:
+            task = task.with_settings("pictures", **self._pictures)
+        return task.loader("cpu")
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Class index of every clip of the manifest."""
+        return self.loader.labels(np.arange(len(self.store.manifest)))
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The trained model of `variant`, first fold and seed, on the CPU."""
+        return self.first_task().trained().cpu()
+
+    @cached_property
+    def test(self) -> np.ndarray:
+        """Manifest rows of the clips that `model` is tested on."""
+        return self.first_task().split.test
+
+    @cached_property
+    def clips(self) -> Tensor:
+        """The test clips as `model` reads them, (N, 3, T, H, W)."""
+        return self.loader.gather(self.test)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Class probabilities (N, K) of the test clips by `model`."""
+        precision = self.first_task().recipe.precision
+        return predict.predict(self.model, self.loader, self.test, precision)
+
+    def surest(self, count: int = 1) -> np.ndarray:
+        """The test clips, by place among them, that the model is surest of, surest first.
+
+        Clips of fewer frames than are shown, which repeat their last one, come last.
+        """
+        whole = self.store.manifest["n_frames"].iloc[self.test] >= self.loader.num_frames
+        sure = np.where(whole, self.probabilities.max(1), 0)
+        return np.argsort(-sure, kind="stable")[:count]
+
+    def images(self, clips: Tensor) -> np.ndarray:
+        """Clips (N, 3, T, H, W) as pictures (N, T, H, W, 3) in 0 to 1."""
+        return denormalise(clips, self.recipe.normalise).permute(0, 2, 3, 4, 1).cpu().numpy()
+
+    def title_of(self, clip: int) -> str:
+        """Name, class and prediction of a test clip, by its place among them."""
+        name, label = self.store.manifest[["clip_id", "label"]].iloc[self.test[clip]]
+        taken = self.classes[self.probabilities[clip].argmax()]
+        return f"{name}, true {label}, predicted {taken}"
+
+    # ---------------------------------------------------------------- what stands in all notebooks
+
+    def banner(self) -> Banner:
+        """Say where pixels come from, what is run, and what of the preset is left out."""
+        said = f"Only a part of the preset, figures go to figures-partial: {'; '.join(self.part)}"
+        return banner(self.settings, self.store.source, self.recipe, said if self.part else "")
+
+    def data(self):
+        """What was found in the data before anything is trained, on one screen."""
+        return check_store(
+            self.everything,
+            data_root=self.settings.data_root,
+            num_folds=self.recipe.num_folds,
+            use_official=self.recipe.official_split,
+        )
+
+    def plan(self) -> runner.Plan:
+        """How many trainings are there, to resume and to do, and how long that will take."""
+        return runner.Plan(self.tasks)
+
+    def train(self) -> None:
+        """Train what is not finished yet, and show what was paid once, whatever is run later."""
+        self.runs = runner.run_tasks(self.tasks)
+        self.predictions = tables.tidy(self.runs)
+        self.evidence = self._gather()
+        display(
+            costs.cold_costs(self.store, self.runs).style.format(precision=1).hide(axis="index")
+        )
+
+    def _gather(self) -> dict[str, pd.DataFrame]:
+        """This run's predictions, and of other datasets the rows that are on equal folds."""
+        where = (self.store.source, self.settings.preset, self.settings.results_dir)
+        found = tables.load_evidence(self.paper, *where, self.settings.init)
+        evidence, self.notes = {}, {}
+        for name, predictions in found.items():
+            if name != self.settings.dataset:
+                folds = self.paper.resolve(self.settings.preset, name, self.paper.slug).folds
+                kept, said = sentences.even_folds(predictions, folds, self.settings.seeds)
+                evidence |= {name: kept} if len(kept) else {}
+                self.notes |= {name: said} if said else {}
+        return evidence | {self.settings.dataset: self.predictions}
+
+    def single_frame(self) -> None:
+        """On real data, train a CNN that sees nothing but the peak frame, and score it."""
+        if self.store.source != "real":
+            return display(Markdown("Left out: the faces are synthetic."))
+        self.simple = tables.tidy(single_frame.run_peak_cnn(self.tasks))
+        return self.scores(self.simple)
+
+    def show(self, figure: Figure, *, alt: str, name: str, caption: str = "", source="") -> None:
+        """Show a figure with its watermark, and keep it; `alt` says what there is to see.
+
+        `source` is where its pixels come from, where that is not the store; "none" for a figure
+        without any.
+        """
+        folder = self.folder / ("figures-partial" if self.part else "figures")
+        marked = plots.watermark(figure, source or self.store.source)
+        display_figure(marked, alt, caption, folder=folder, name=name)
+
+    def finish(self) -> None:
+        """Mark that the notebook came to its end; its last cell."""
+        finish(self.settings.model_copy(update={"source": self.store.source}))

@@ -1,0 +1,231 @@
+"""The figures that several notebooks have: samples, curves, matrices, ROC, maps, t-SNE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+
+from dferlib.analysis import explain
+from dferlib.evidence import costs, metrics, scoring, sentences, tables
+from dferlib.figures import plots
+from dferlib.notebook import widgets
+from dferlib.notebook.opening import Opened
+from dferlib.training import predict
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Pictures(Opened):
+    """Sections that show figures. Each shows and keeps what it draws, and returns nothing."""
+
+    def columns(self, word: str = "frame") -> list[str]:
+        """Names of the sampled frames: frame 1, frame 2, ..."""
+        return [f"{word} {step + 1}" for step in range(self.loader.num_frames)]
+
+    def samples(self, *, caption: str, word: str = "frame", step: int = 1) -> None:
+        """One clip per class, of other people where there are, as the network sees it in a test."""
+        found = [np.flatnonzero(self.labels == k) for k in range(len(self.classes))]
+        rows = [clips[k % len(clips)] for k, clips in enumerate(found) if len(clips)]
+        frames = self.images(self.loader.gather(np.array(rows)))[:, ::step]
+        names = list(self.store.manifest["label"].iloc[rows])
+        figure = plots.plot_samples(frames, names, self.columns(word)[::step])
+        alt = f"One clip per class, a row each, at {frames.shape[1]} sampled frames."
+        self.show(figure, alt=alt, caption=caption, name="samples")
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch of every run, with its variant."""
+        found = [run.history.assign(variant=run.record["variant"]) for run in self.runs]
+        return pd.concat(found, ignore_index=True)
+
+    def curves(self) -> None:
+        """Training loss and accuracies over the epochs, who learned nothing, and what it took."""
+        figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.1))
+        shown = {"train_loss": "training loss", "val_war": "validation accuracy"}
+        shown |= {"test_war": "test accuracy"}
+        for ax, (column, label) in zip(axes, shown.items(), strict=True):
+            plots.plot_history(self.history, column, label=label, ax=ax)
+            ax.get_legend().remove()
+        axes[2].legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
+        alt = "Training loss, validation and test accuracy over the epochs, one line per row."
+        self.show(figure, alt=alt, caption="Every row of this run.", name="curves")
+        asked = (self.predictions, self.classes, self.rule)
+        display(Markdown(sentences.learned_rows(self.history, *asked)))
+        display(costs.cost_of_runs(self.runs).style.format(precision=1).hide(axis="index"))
+
+    def intervals(
+        self, cells: pd.DataFrame, *, name: str, caption: str, metrics: Sequence[str] = ("WAR",)
+    ) -> None:
+        """Rows of a table as points with intervals beside the published ones, read in a sentence.
+
+        `cells` are those of `Results.cells`, a panel for each metric; rows without a value are left
+        out.
+        """
+        cells = cells.dropna(subset=["published", "ours"], how="all")
+        shown = {metric: cells[cells["metric"] == metric] for metric in metrics}
+        count = max(map(len, shown.values()))
+        if not count:
+            display(Markdown("Nothing to draw: this table has no value on this dataset."))
+            return
+        size = (6.2 if len(metrics) == 1 else 5.6 * len(metrics), 0.42 * count + 1.1)
+        figure, axes = plt.subplots(1, len(metrics), figsize=size, squeeze=False)
+        for ax, (metric, rows) in zip(axes[0], shown.items(), strict=True):
+            plots.plot_intervals(rows, chance=self.chance, metric=metric, ax=ax)
+        alt = (
+            f"{' and '.join(metrics)} of {count} rows with intervals, published values and chance."
+        )
+        self.show(figure, alt=alt, caption=caption, name=name)
+        display(Markdown(tables.read_table(cells[cells["metric"].isin(metrics)])))
+
+    # ---------------------------------------------------------------- errors
+
+    def confusion(self, *, name: str = "confusion") -> None:
+        """Confusion matrices of this run and of others of the paper, and the commonest error.
+
+        Where the paper prints a matrix it stands beside, and the difference; a widget shows any
+        row and rule.
+        """
+        missing = []
+        for dataset in dict.fromkeys((self.settings.dataset, *self.paper.datasets)):
+            found = self.evidence.get(dataset)
+            if found is None or self.variant not in set(found["variant"]):
+                status = f"not run: {self.command(dataset)}"
+                missing.append({"dataset": dataset, "status": status})
+            else:
+                here = dataset == self.settings.dataset
+                self._matrix(dataset, name if here else f"{name}_{dataset}")
+        asked = (self.predictions, self.classes, self.variant, self.rule)
+        display(Markdown(scoring.commonest_confusion(*asked)))
+        if missing:
+            display(pd.DataFrame(missing).style.hide(axis="index"))
+        rows, rules = self.settings.variants, list(self.predictions["select"].unique())
+        display(widgets.choose(self._one_matrix, variant=rows, select=rules))
+
+    def _matrix(self, dataset: str, name: str) -> None:
+        here = dataset == self.settings.dataset
+        classes = self.classes if here else self.paper.classes[dataset]
+        ours = scoring.confusion_of(self.evidence[dataset], classes, self.variant, self.rule)
+        published = tables.published_confusion(self.paper, dataset, classes)
+        title = f"{self.variant} on {dataset}, {self.store.source}"
+        known = not np.isnan(published).all()
+        figure = plots.plot_confusion_pair(ours, published, classes, title=title)
+        beside = ": ours, published, and their difference" if known else ", none published"
+        alt = f"Confusion matrices on {dataset}{beside}; rows are true classes."
+        self.show(figure, alt=alt, caption=f"{dataset}, pooled over the test folds.", name=name)
+
+    def _one_matrix(self, variant: str, select: str):
+        matrix = scoring.confusion_of(self.predictions, self.classes, variant, select)
+        return plots.plot_confusion(matrix, self.classes, title=f"{variant}, {select}")
+
+    def roc_curves(self) -> pd.DataFrame:
+        """ROC curves of `variant`: columns curve, fpr, tpr, auc."""
+        return scoring.roc_of(self.predictions, self.classes, self.variant, self.rule)
+
+    def roc(self, *, name: str = "roc") -> None:
+        """ROC curves of each class against the rest, and which is easiest and hardest to tell."""
+        curves = self.roc_curves()
+        ax = plots.plot_roc(curves, title=f"{self.variant} on {self.settings.dataset}")
+        alt = "ROC curves of each class against the rest, with macro and micro averages."
+        self.show(ax.figure, alt=alt, caption="Pooled over the test folds of this run.", name=name)
+        areas = curves.groupby("curve", sort=False)["auc"].first()
+        areas = areas.drop(["macro", "micro"], errors="ignore")
+        if areas.empty:  # few clips may be of one class
+            display(Markdown("All test clips are of one class: there is nothing to tell apart."))
+            return
+        easy, hard = (f"**{k}** ({areas[k]:.2f})" for k in (areas.idxmax(), areas.idxmin()))
+        display(Markdown(f"Easiest to tell: {easy}; hardest: {hard}."))
+
+    # ---------------------------------------------------------------- the model, looked into
+
+    def maps(
+        self,
+        maps: np.ndarray,
+        clip: int,
+        *,
+        label: str,
+        name: str,
+        alt: str,
+        caption: str,
+        word: str = "frame",
+        step: int = 1,
+        value_range: tuple[float, float] | None = None,
+        title: str = "",
+    ) -> None:
+        """Frames of a test clip, maps (T, H, W) over them, and both overlaid."""
+        figure = plots.plot_maps_over_frames(
+            self.images(self.clips[clip : clip + 1])[0, ::step],
+            np.asarray(maps)[::step],
+            self.columns(word)[::step],
+            title=f"{title or label}: {self.title_of(clip)}",
+            colour_label=label,
+            value_range=value_range,
+        )
+        self.show(figure, alt=alt, caption=caption, name=name)
+
+    def gradcam(self, *layers: nn.Module, word: str = "frame", among: int = 12) -> None:
+        """Grad-CAM of the clip that the model is surest of and whose map is not empty.
+
+        Grad-CAM drops what speaks against the class, and of some clips nothing is left. The first
+        of `layers` that shows anything is explained, by default the model's own.
+        """
+        surest = self.surest(among)
+        for layer in layers or (self.model.cam_layer,):
+            cams = explain.grad_cam(self.model, self.clips[surest], layer=layer).numpy()
+            empty = cams.max((1, 2, 3)) == 0
+            if not empty.all():
+                break
+        first = int(empty.argmin())
+        alt = "Frames of a clip, their Grad-CAM maps, and both laid over each other."
+        caption = f"Enlarged trilinearly. Empty maps: {empty.sum()} of the {len(empty)} surest."
+        text = {"alt": alt, "caption": caption, "label": "relevance", "title": "Grad-CAM"}
+        self.maps(cams[first], int(surest[first]), name="gradcam", word=word, **text)
+
+    def over_time(
+        self,
+        curves: Mapping[str, Tensor],
+        *,
+        label: str,
+        alt: str,
+        even: bool = False,
+        name: str = "attention_over_time",
+        axis: str = "",
+    ) -> None:
+        """Mean weight at each sampled frame over clips: curves (N, T, ...), one line each.
+
+        `even` draws the line of an even share, 1 / T.
+        """
+        parts = []
+        for curve, values in curves.items():
+            values = np.asarray(values)
+            flat = values.reshape(*values.shape[:2], -1).mean(2)
+            table = pd.DataFrame(flat, columns=range(1, flat.shape[1] + 1))
+            parts.append(table.melt(var_name="frame").assign(curve=curve))
+        table = pd.concat(parts, ignore_index=True).astype({"frame": int})
+        ax = plots.plot_time_profile(table, label=label)
+        if even:
+            ax.axhline(1 / table["frame"].max(), color="0.4", linestyle=":", linewidth=1)
+            ax.set(ylim=(0, 1.1 * table["value"].max()))
+        if axis:
+            ax.set(xlabel=axis)
+        dotted = "; the dotted line is an even share" if even else ""
+        self.show(
+            ax.figure, alt=alt, caption=f"Bands are 95 % intervals over clips{dotted}.", name=name
+        )
+
+    def tsne(self) -> None:
+        """The features of the test clips in two dimensions, and how far classes hold together."""
+        features = predict.extract_features(self.model, self.loader, self.test)
+        labels = self.store.manifest["label"].iloc[self.test]
+        title = f"{self.variant}, fold {self.first_task().fold}"
+        ax = plots.plot_embedding(predict.embed(features), labels, title=title)
+        alt = "t-SNE of the test clips' features, coloured by class."
+        self.show(ax.figure, alt=alt, caption="Test clips of one fold.", name="tsne")
+        score = metrics.silhouette(features, self.labels[self.test])
+        said = f"Silhouette of the classes in the full feature space: {score:.2f}"
+        display(Markdown(f"{said}, n = {len(self.test)}."))

@@ -1,0 +1,253 @@
+"""The numbers of a notebook: tables beside the paper's, tests, verdict, costs, summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown, display
+
+from dferlib.analysis import cost
+from dferlib.evidence import scoring, sentences, summary, tables, verdict
+from dferlib.models import create_model
+from dferlib.notebook.opening import Opened
+from dferlib.training import single_frame
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Results(Opened):
+    """Sections that show numbers. Each shows what it says, and returns nothing."""
+
+    # ---------------------------------------------------------------- tables
+
+    def cells(self, table: int, *, dataset: str | None = None, metric: str | None = None):
+        """The cells of one of the paper's tables beside ours, for reading on; a DataFrame.
+
+        See `tables.published_beside_ours`. Where a run tests not all classes, the status of its
+        rows names them and gives UAR without them.
+        """
+        asked = {"dataset": dataset, "metric": metric, "select": self.rule}
+        cells = tables.published_beside_ours(
+            self.paper, table, self.evidence, **asked, options=self.options
+        )
+        of = {v.rows[table]: slug for slug, v in self.paper.variants.items() if table in v.rows}
+        return self._named(cells, of, self.evidence)
+
+    def cells_of(
+        self, printed: Iterable[tuple], evidence: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        """Any printed cells, each with the variant that it belongs to, beside ours.
+
+        `evidence` maps datasets to predictions, by default those of the tables.
+        """
+        printed, evidence = list(printed), self.evidence if evidence is None else evidence
+        where = {"select": self.rule, "options": self.options}
+        cells = tables.cells_beside_ours(self.paper, printed, evidence, **where)
+        return self._named(cells, {cell.row: variant for cell, variant in printed}, evidence)
+
+    def _named(
+        self, cells: pd.DataFrame, variants: Mapping[str, str], evidence: Mapping[str, pd.DataFrame]
+    ) -> pd.DataFrame:
+        parts = []
+        for name, part in cells.groupby("dataset", sort=False):
+            if name in evidence:
+                found = evidence[name]
+                here = name == self.settings.dataset
+                classes = self.classes if here else tables.classes_of(self.paper, name, found)
+                found = found[found["select"] == self.rule]
+                part = sentences.name_untested(part, found, classes, variants)
+            parts.append(part)
+        return pd.concat(parts) if parts else cells
+
+    def table(self, *numbers: int, wide: bool = False, read: bool = False, **asked) -> None:
+        """Show tables of the paper with our values; `asked` as for `cells`.
+
+        `wide` puts the metrics of a row side by side, with intervals; `read` says in a sentence
+        which row is highest. What could not be compared is said below.
+        """
+        for number in numbers:
+            self.show_cells(self.cells(number, **asked), wide=wide, read=read)
+
+    def show_cells(self, cells: pd.DataFrame, *, wide: bool = False, read: bool = False) -> None:
+        """Show a table that `cells` or `cells_of` gave, the first with what holds for all."""
+        self._explain_once()
+        if wide:
+            display(tables.show_wide(cells, self.store.source, intervals=True))
+        else:
+            display(tables.show(cells, self.store.source))
+        notes = [
+            f"{name}: {self.notes[name]}." for name in self.notes if name in set(cells["dataset"])
+        ]
+        said = [*notes, *([self.read(cells)] if read else [])]
+        if said:
+            display(Markdown("\n\n".join(said)))
+
+    def read(self, cells: pd.DataFrame) -> str:
+        """Say of a table which row of this dataset is highest, in a sentence."""
+        return tables.read_table(cells[cells["dataset"] == self.settings.dataset])
+
+    def _explain_once(self) -> None:
+        """Say before the first table which epoch all are about, and which classes are rare."""
+        if not self.explained:
+            asked = (self.predictions, self.classes, self.rule)
+            display(Markdown(scoring.explain_tables(*asked)))
+            self.explained = True
+
+    def datasets(self) -> None:
+        """Table 1: the paper's counts beside those of the store."""
+        at_hand = {self.settings.dataset: self.everything.manifest}
+        table = tables.describe_datasets(self.paper, at_hand, self.options)
+        display(table.style.format(na_rep=""))
+
+    # ---------------------------------------------------------------- own numbers
+
+    def scores(self, predictions: pd.DataFrame | None = None, rows: Sequence[str] = ()) -> None:
+        """WAR and UAR of rows with intervals, by default of all; nothing published."""
+        predictions = self.predictions if predictions is None else predictions
+        if rows:
+            predictions = predictions[predictions["variant"].isin(rows)]
+        table = scoring.score_variants(predictions, self.classes, self.rule)
+        labels = {slug: variant.label for slug, variant in self.paper.variants.items()}
+        display(table.rename(index=labels).style.format(precision=2, na_rep=""))
+
+    def gaps(self) -> None:
+        """What each selection rule gives, and what peeking at the test fold would add."""
+        table = scoring.selection_gaps(self.predictions, self.classes)
+        display(table.style.format("{:.2f}"))
+
+    def tests(self, reference: str, predictions: pd.DataFrame | None = None) -> None:
+        """Paired tests of every row against one, on the same clips.
+
+        Without `predictions` of their own, all rows are also held against the single-frame CNN,
+        where it was trained.
+        """
+        self._tested(reference, self.predictions if predictions is None else predictions)
+        if predictions is None and self.simple is not None:
+            display(Markdown(f"Against `{single_frame.NAME}`:"))
+            both = pd.concat([self.simple, self.predictions], ignore_index=True)
+            self._tested(single_frame.NAME, both)
+
+    def _tested(self, reference: str, predictions: pd.DataFrame) -> None:
+        rows = predictions["variant"].unique()
+        if reference not in rows or len(rows) < 2:
+            display(Markdown(f"Not compared: `{reference}` and another row are needed."))
+            return
+        table = scoring.paired_tests(predictions, self.classes, reference, self.rule)
+        display(table.style.format(precision=3).hide(axis="index"))
+
+    def claim(self, text: str, row: str, *others: str, metric: str = "WAR") -> None:
+        """Put one of the paper's claims - that `row` is above `others` - beside this run's result.
+
+        Says so where the result is against it.
+        """
+        asked = (row, others, self.rule, metric)
+        found = sentences.compare_rows(self.predictions, self.classes, *asked)
+        found = found or f"Not compared: these rows were not run; {self.command(variant=row)}"
+        display(Markdown(f"**Claim:** {text}\n\n**Here** ({self.store.source}): {found}"))
+
+    def judge_claim(self, text: str, holds: bool, found: str) -> None:
+        """Put any claim of the paper beside what this run found, and whether that agrees."""
+        word = "As claimed" if holds else "Against the claim"
+        display(Markdown(f"**Claim:** {text}\n\n**Here** ({self.store.source}): {word}. {found}"))
+
+    def from_random(self) -> None:
+        """The paper's own model from random weights beside the run's start, likewise trained."""
+        begun = [t for t in self.tasks if t.variant == self.variant and t.recipe.init != "random"]
+        if not begun:
+            display(Markdown("This run starts from random weights: there is nothing to compare."))
+            return
+        fresh = self.predictions_of([task.with_init("random") for task in begun])
+        own = self.predictions[self.predictions["variant"] == self.variant]
+        self.scores(pd.concat([own, fresh]))
+
+    def above_chance(self) -> None:
+        """Whether intervals leave out chance and the share of the commonest class."""
+        scored = scoring.score_variants(self.predictions, self.classes, self.rule)
+        table = scored[["war", "war_low", "war_high", "n"]]
+        truth = self.predictions.drop_duplicates("clip_id")["y_true"]
+        largest = 100 * truth.value_counts(normalize=True).max()
+        table = table.assign(
+            **{
+                "above chance": np.where(table["war_low"] > self.chance, "yes", "no"),
+                "above the commonest class": np.where(table["war_low"] > largest, "yes", "no"),
+            }
+        )
+        display(table.style.format(precision=2))
+        said = f"the commonest class of the test clips {largest:.1f} %"
+        display(Markdown(f"Chance is {self.chance:.1f} %, {said}."))
+
+    # ---------------------------------------------------------------- costs
+
+    def row_costs(
+        self,
+        rows: Sequence[str] = (),
+        *,
+        per_frame: bool = False,
+        added: bool = False,
+        parts: Mapping[str, Callable[[nn.Module], int]] | None = None,
+    ) -> None:
+        """Parameters and MACs of rows at the paper's full size, one clip or one frame.
+
+        `parts` counts parameters of parts of a model; `added` says what a row has beyond the first.
+        """
+        table = []
+        for name in rows or self.paper.variants:
+            recipe = self.paper.resolve("paper", self.settings.dataset, name)
+            model = self.full_size(name)
+            shape = (3, recipe.num_frames, recipe.input_size, recipe.input_size)
+            spent = cost.count_cost(model, shape)
+            row = {"row": self.paper.variants[name].label, "parameters": spent.parameters}
+            row |= {what: count(model) for what, count in (parts or {}).items()}
+            frames = recipe.num_frames if per_frame else 1
+            table.append(
+                row | {"GMACs a frame" if per_frame else "GMACs": spent.macs / frames / 1e9}
+            )
+        table = pd.DataFrame(table)
+        if added:
+            table["parameters added"] = table["parameters"] - table["parameters"].iloc[0]
+        formats = {
+            name: "{:,}" if table[name].dtype.kind == "i" else "{:.2f}"
+            for name in table.columns[1:]
+        }
+        display(table.style.format(formats).hide(axis="index"))
+
+    def full_size(self, variant: str = "") -> nn.Module:
+        """A row's model as the paper has it, without values: for shapes and costs."""
+        recipe = self.paper.resolve("paper", self.settings.dataset, variant or self.variant)
+        with torch.device("meta"):
+            return create_model(recipe.model, len(self.classes), **recipe.model_options())
+
+    def at_preset(self, variant: str) -> nn.Module:
+        """A row's model at the size of this preset, untrained, on this run's device."""
+        recipe = self.paper.resolve(self.settings.preset, self.settings.dataset, variant)
+        model = create_model(recipe.model, len(self.classes), **recipe.model_options())
+        return model.to(self.settings.device)
+
+    # ---------------------------------------------------------------- at the end
+
+    def differs(self) -> None:
+        """What differs from the paper, with reasons, and what was assumed where it is silent."""
+        asked = (self.settings.preset, self.settings.dataset, self.paper.slug)
+        display(verdict.deviations(self.paper, *asked))
+        display(pd.Series(dict(self.paper.assumed), name="assumed, and why").to_frame())
+
+    def verdict(self) -> None:
+        """Whether the published number is reproduced, by the criterion fixed before any run."""
+        asked = (self.settings, self.store.source, self.rule)
+        display(verdict.judge(self.paper, self.predictions, *asked))
+
+    def save(self, numbers: Sequence[int]) -> None:
+        """Put this run's rows of these tables into the summary, if it is all of its preset."""
+        if self.part:
+            said = f"The summary stays as it is: only a part was run ({'; '.join(self.part)})."
+            display(Markdown(said))
+            return
+        run_of = {"dataset": self.settings.dataset, "source": self.store.source}
+        run_of |= {"preset": self.settings.preset, "select": self.rule}
+        path = self.folder.parents[1] / "summary.csv"
+        display(summary.update_summary(path, self.paper, self.evidence, numbers, **run_of))

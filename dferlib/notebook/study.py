@@ -1,0 +1,38 @@
+"""A paper's notebook as one object: what all five notebooks do stands here once.
+
+    study = open_study("stcam", globals())
+    study.banner()
+
+Headings, prose, equations and what only one paper has stay in its notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dferlib.notebook.pictures import Pictures
+from dferlib.notebook.results import Results
+
+
+class Study(Results, Pictures):
+    """A paper's notebook: its parameters, data and trainings, and its sections as methods."""
+
+
+def open_study(
+    slug: str,
+    namespace: Mapping[str, Any],
+    *,
+    extras: Mapping[str, str] | None = None,
+    own_classes: bool = False,
+    pictures: Mapping[str, Any] | None = None,
+) -> Study:
+    """Check a notebook's parameters, open its frame store and plan its trainings.
+
+    Call it as ``open_study(slug, globals())`` in the first cell after the parameters. `extras` maps
+    the notebook's own parameters to their defaults; `own_classes` takes the paper's set of classes
+    where the dataset has another; `pictures` are settings of the recipe for clips that are shown
+    and not scored. Nothing is trained. Raises ParameterError with all that is wrong before
+    anything is computed, and DatasetError where real data are asked for and not there.
+    """
+    return Study(slug, namespace, extras=extras, own_classes=own_classes, pictures=pictures)
