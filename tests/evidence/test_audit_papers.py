@@ -11,6 +11,7 @@ from dferlib.evidence.audit.consistency import fold_patterns
 from dferlib.evidence.audit.matrices import class_sizes, possible_rows
 from dferlib.evidence.audit.printed import UnreadableTableError, read_printed, tidy_printed
 from dferlib.evidence.audit.report import audit_numbers, audit_papers, flagged, summarise
+from dferlib.files import project_root
 
 # What a person found: (paper, dataset, check, what it says), as regular expressions over findings
 LISTED = {
@@ -86,6 +87,12 @@ def test_what_a_person_found_is_found(findings, name):
 
 def test_how_many_are_found():
     assert (len(LISTED), len(NEEDS_A_NETWORK)) == (49, 4)
+
+
+def test_the_stored_table_is_what_the_audit_finds(findings):
+    stored = pd.read_csv(project_root() / "results" / "evidence" / "audit.csv", dtype=str)
+    assert stored["text"].tolist() == findings["text"].tolist()
+    assert stored["verdict"].tolist() == findings["verdict"].tolist()
 
 
 def test_nothing_sound_is_flagged(findings):

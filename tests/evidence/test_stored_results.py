@@ -1,0 +1,49 @@
+"""What stands in `results/` is what the stored predictions give."""
+
+from __future__ import annotations
+
+import functools
+
+import pandas as pd
+import pytest
+
+from dferlib.evidence import summary
+from dferlib.evidence.tables import load_evidence
+from dferlib.files import project_root
+from dferlib.protocols import list_protocols, load_protocol
+
+RESULTS = project_root() / "results"
+
+
+@pytest.mark.parametrize("slug", list_protocols())
+def test_the_summary_is_made_of_the_stored_predictions(slug, tmp_path):
+    stored = pd.read_csv(RESULTS / "summary.csv")
+    stored = stored[stored["paper"] == slug]
+    paper = load_protocol(slug)
+    keys = [*summary.SUMMARY_KEY, "select"]
+    read = functools.cache(lambda *which: load_evidence(paper, *which, RESULTS))
+    path = tmp_path / "summary.csv"
+    for (_, dataset, source, preset, select), rows in stored.groupby(keys, sort=False):
+        options = {"dataset": dataset, "source": source, "preset": preset, "select": select}
+        predictions = {dataset: read(source, preset)[dataset]}
+        tables = dict.fromkeys(rows["table"])
+        summary.update_summary(path, paper, predictions, tables, **options)
+    new = pd.read_csv(path)
+    order = [*summary.SUMMARY_KEY, "table", "row", "metric"]
+    pairs = [t.sort_values(order, kind="stable").reset_index(drop=True) for t in (stored, new)]
+    pd.testing.assert_frame_equal(*pairs, check_dtype=False, atol=0.011)
+
+
+def test_the_simulation_says_which_tests_and_intervals_hold():
+    table = pd.read_csv(RESULTS / "evidence" / "coverage.csv")
+    cells = table.groupby(["persons", "balanced", "correlation", "accuracy"]).ngroups
+    assert cells == 24
+    tests = table[table["kind"] == "test"].set_index("name")["value"]
+    assert tests["sign flip"].max() <= 0.065  # 5 % and four errors of 4000 replicates
+    assert tests["obuchowski"].max() <= 0.065
+    clustered = table[(table["name"] == "mcnemar") & (table["correlation"] == 0.3)]
+    assert clustered[clustered["persons"] == 80]["value"].min() > 0.15
+    covers = table[table["name"] == "korn-graubard"].set_index("persons")["value"]
+    assert covers.min() >= 0.93
+    assert covers[80].max() < 0.98
+    assert table[table["name"] == "percentile"]["value"].min() < 0.75
