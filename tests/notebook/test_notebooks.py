@@ -116,7 +116,10 @@ def test_a_smoke_run_leaves_tables_figures_and_runs(slug, dataset, tmp_path):
     text = json.dumps(book)
     assert len(text) < 1_500_000
     assert "SYNTHETIC DATA" in text
-    assert str(Path.home()) not in text
+    for cell in book.cells:
+        for output in cell.get("outputs", ()):
+            output.get("data", {}).pop(picture_kind(output), None)  # may hold any letters
+    assert str(Path.home()) not in json.dumps(book)
     paper = load_protocol(slug)
     folder = tmp_path / "results" / slug / f"{dataset}-synthetic-smoke"
     assert len(list((folder / "figures").glob("*.png"))) == len(shown)
