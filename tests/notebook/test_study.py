@@ -1,0 +1,128 @@
+"""The sections of a notebook: what they show of finished runs, and what they refuse to hide."""
+
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from dferlib.evidence import verdict
+from dferlib.notebook import opening, pictures, results
+from dferlib.notebook.parameters import Settings
+from dferlib.notebook.study import Study
+from dferlib.protocols import load_protocol
+
+PAPER = load_protocol("stcam")
+CLASSES = PAPER.classes["oulu"]
+
+
+def predictions(right: dict[str, int], labels=range(6), dataset="oulu", folds=(1, 2)):
+    """Rows of variants on 24 clips a fold, of which the first so many are right."""
+    parts = []
+    for variant, count in right.items():
+        for fold in folds:
+            y_true = np.resize(list(labels), 24)
+            y_pred = np.where(np.arange(24) < count, y_true, (y_true + 1) % 6)
+            table = pd.DataFrame({"y_true": y_true, "y_pred": y_pred, "fold": fold, "seed": 0})
+            table["clip_id"] = [f"{fold}-{i}" for i in range(24)]
+            table["subject"] = [f"{fold}-{i // 6}" for i in range(24)]
+            table[[f"p_{k}" for k in range(6)]] = np.eye(6)[y_pred]
+            parts.append(table.assign(select="last", variant=variant, dataset=dataset))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list:
+    """All that is displayed, as text."""
+    found = []
+    for module in (opening, results, pictures):
+        monkeypatch.setattr(module, "display", lambda *items: found.extend(items))
+    return found
+
+
+def text_of(shown: list) -> str:
+    return "\n".join(
+        item.to_html() if hasattr(item, "to_html") else str(getattr(item, "data", item))
+        for item in shown
+    )
+
+
+def make_study(tmp_path, rows: pd.DataFrame, **changes) -> Study:
+    """A study as it is after training, without a store of frames."""
+    recipe = PAPER.resolve("quick", "oulu", "stcam")
+    asked = {"variants": PAPER.variants_of("quick", "oulu"), "folds": recipe.folds, "seeds": (0,)}
+    fixed = {"slug": "stcam", "dataset": "oulu", "source": "synthetic", "preset": "quick"}
+    fixed |= {"data_root": None, "device": "cpu", "results_dir": str(tmp_path)}
+    study = object.__new__(Study)
+    study.settings = Settings(**fixed | asked | changes)
+    study.paper, study.recipe, study.classes, study.rule = PAPER, recipe, CLASSES, "last"
+    study.store = SimpleNamespace(source="synthetic")
+    study.folder = study.settings.folder("synthetic")
+    study.part = verdict.part_of(study.settings, recipe)
+    study.variant, study.simple, study.explained, study.notes = "stcam", None, False, {}
+    study.predictions, study.evidence = rows, {"oulu": rows}
+    return study
+
+
+BOTH = {"baseline": 12, "stcam": 20}
+
+
+def test_commands_make_a_number_that_may_stand_beside_this_run(tmp_path, shown):
+    study = make_study(tmp_path, predictions(BOTH), init="random")
+    study.table(2)
+    command = "-p dataset ckplus -p preset quick -p source synthetic -p init random"
+    assert command in text_of(shown)
+    assert study.command("mmi").endswith("-p source synthetic -p init random")
+
+
+def test_classes_that_no_clip_tests_are_named_at_the_number(tmp_path, shown):
+    study = make_study(tmp_path, predictions(BOTH, labels=range(5)))
+    study.table(3)
+    assert "no test clip is surprise" in text_of(shown)
+    assert "over the 5 classes tested" in text_of(shown)
+
+
+def test_what_holds_for_all_tables_is_said_once_and_notes_at_their_table(tmp_path, shown):
+    study = make_study(tmp_path, predictions(BOTH))
+    study.notes = {"mmi": "left out: half (1)"}
+    study.table(2, 3, 4)
+    assert text_of(shown).count("*Ours* below is always `last`") == 1
+    assert text_of(shown).count("mmi: left out: half (1).") == 1  # Table 4 is about MMI
+
+
+def test_a_part_of_a_preset_says_so_wherever_it_writes(tmp_path, shown):
+    study = make_study(tmp_path, predictions(BOTH), folds=(1,))
+    study.save([3])
+    assert "The summary stays as it is: only a part was run (folds 1 instead of" in text_of(shown)
+    assert "folds 1 instead of" in repr(study.banner())
+    study.show(plt.figure(), alt="nothing", name="one")
+    assert (study.folder / "figures-partial" / "one.png").is_file()
+
+
+def test_several_seeds_are_the_whole_preset_and_more(tmp_path, shown):
+    study = make_study(tmp_path, predictions(BOTH), seeds=(0, 1, 2))
+    study.show(plt.figure(), alt="nothing", name="one")
+    assert (study.folder / "figures" / "one.png").is_file()
+    study.save([3])
+    assert (tmp_path / "summary.csv").is_file()
+
+
+@pytest.mark.parametrize(("own", "word"), [(20, "As claimed"), (12, "Against the claim")])
+def test_a_claim_of_the_paper_stands_beside_what_was_found(own, word, tmp_path, shown):
+    rows = predictions({"baseline": 12, "stcam": own}, folds=(1, 2))
+    study = make_study(tmp_path, rows)
+    study.claim("both help", "stcam", "baseline")
+    assert f"**Claim:** both help\n\n**Here** (synthetic): {word}" in text_of(shown)
+    study.claim("both help", "nl-gaussian", "baseline")
+    assert "-p variants nl-gaussian" in text_of(shown)
+
+
+def test_the_confusion_of_another_dataset_is_shown_or_how_to_run_it(tmp_path, shown, monkeypatch):
+    monkeypatch.setattr(opening, "display_figure", lambda figure, *_, **__: plt.close(figure))
+    study = make_study(tmp_path, predictions(BOTH))
+    study.evidence["mmi"] = predictions(BOTH, dataset="mmi")
+    study.confusion()
+    assert "-p dataset ckplus" in text_of(shown)
+    assert "-p dataset mmi" not in text_of(shown)
+    assert "Commonest confusion" in text_of(shown)
