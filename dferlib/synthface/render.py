@@ -90,8 +90,7 @@ def render(
             right, positive pitch down, positive roll counter-clockwise. Default: frontal.
         camera: (B, 3) middle x, middle y and half-height of the view in head units (10 cm).
         light: see `Light`. Default: `default_light`.
-        gaze: (B, 2) shift of the irises to the viewer's right and up in head units; .05 is a
-            strong glance.
+        gaze: (B, 2) shift of the irises to the viewer's right and up; .05 is a strong glance.
         background: (B, 3, S, S) image in [0, 1], what the window shows of it. Default: grey.
         window: (B, 4) the part of the picture that is drawn, see `camera`. Default: all of it.
         quality: "fast" suits about 72 px, "standard" 128, "fine" 224 and more.
@@ -110,9 +109,7 @@ def render(
     gaze = _given("gaze", gaze, (batch, 2), (0.0, 0.0), device)
     window = _given("window", window, (batch, 4), WHOLE, device)
     light = default_light(batch, device) if light is None else light
-    if background is None:
-        background = torch.full((batch, 3, size, size), DEFAULT_BACKGROUND, device=device)
-    _check_shape("background", background, (batch, 3, size, size))
+    background = _given_background(background, batch, size, device)
 
     turn = rotation(pose)
     grid = make_grid(*setting.grid, device)
@@ -122,18 +119,12 @@ def render(
     hits = march(texture.radius, rays, setting.steps, setting.refinements)
     behind = _behind(from_display(background), identity, rays, light)
     image = _look_up(texture.color, hits, behind, setting.supersample)
-    color, cover = shoulders_layer(identity, rays, light)
-    neck = smoothstep(rays.world_x.abs() - 0.30 - 0.9 * (rays.world_y + 1.42), -0.05, 0.05)
-    image = mix(image, color, (cover * neck)[:, None])
-    if bool(identity.glasses.any()):
-        pixel = 2 * camera[:, 2] * window[:, 2] / size
-        image = add_glasses(image, identity, rays, hits, light, pixel)
-    image = to_display(image)
+    image = _dress(image, identity, rays, hits, light, 2 * camera[:, 2] * window[:, 2] / size)
     if not truth:
-        return Rendered(image, None, None)
-    points = surface_points(identity, texture, grid)
-    landmarks = to_pixels(project(points, camera, turn), window, size)
-    return Rendered(image, landmarks, _mask(texture, still, grid, hits))
+        return Rendered(to_display(image), None, None)
+    marks = project(surface_points(identity, texture, grid), camera, turn)
+    mask = _mask(texture, still, grid, hits)
+    return Rendered(to_display(image), to_pixels(marks, window, size), mask)
 
 
 def make_still(identity: Identity, quality: str) -> Still:
@@ -160,6 +151,15 @@ def _given(
     return value
 
 
+def _given_background(
+    background: Tensor | None, batch: int, size: int, device: torch.device
+) -> Tensor:
+    if background is None:
+        return torch.full((batch, 3, size, size), DEFAULT_BACKGROUND, device=device)
+    _check_shape("background", background, (batch, 3, size, size))
+    return background
+
+
 def to_display(light: Tensor) -> Tensor:
     """Compress linear light to display values in [0, 1]."""
     light = light.clamp(0, 1.6)
@@ -181,6 +181,18 @@ def _behind(background: Tensor, identity: Identity, rays: Rays, light: Light) ->
     facing = rays.direction[:, 2].abs() / DISTANCE
     color, cover = long_hair_layer(identity, x, y, facing, lit)
     return mix(background, color, cover[:, None])
+
+
+def _dress(
+    image: Tensor, identity: Identity, rays: Rays, hits: Hits, light: Light, pixel: Tensor
+) -> Tensor:
+    """Put clothes below and glasses before the face; `pixel` (B,) is a pixel's width."""
+    color, cover = shoulders_layer(identity, rays, light)
+    neck = smoothstep(rays.world_x.abs() - 0.30 - 0.9 * (rays.world_y + 1.42), -0.05, 0.05)
+    image = mix(image, color, (cover * neck)[:, None])
+    if not bool(identity.glasses.any()):
+        return image
+    return add_glasses(image, identity, rays, hits, light, pixel)
 
 
 def _look_up(color: Tensor, hits: Hits, behind: Tensor, supersample: bool) -> Tensor:

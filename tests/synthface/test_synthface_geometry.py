@@ -10,7 +10,7 @@ from dferlib.synthface import (
     sample_identities,
     seeded_generator,
 )
-from dferlib.synthface.camera import cast_rays, march, project, rotation
+from dferlib.synthface.camera import WHOLE, cast_rays, march, project, rotation, to_pixels
 from dferlib.synthface.head import (
     AXIS_X,
     AXIS_Z,
@@ -21,7 +21,7 @@ from dferlib.synthface.head import (
 )
 from dferlib.synthface.render import DEFAULT_CAMERA, surface_points
 from dferlib.synthface.shading import turn_light
-from dferlib.synthface.texture import build_texture
+from dferlib.synthface.texture import build_still, build_texture
 
 
 @pytest.fixture(autouse=True)
@@ -39,13 +39,15 @@ def test_rotation_is_a_rotation_and_turns_as_documented():
 
 
 def test_projection_inverts_the_rays():
-    camera = torch.tensor([[0.1, -0.2, 1.3]])
-    turn = rotation(torch.tensor([[0.3, -0.1, 0.2]]))
-    rays = cast_rays(camera, turn, 32)
+    camera = torch.tensor([[0.1, -0.2, 1.3]]).repeat(2, 1)
+    turn = rotation(torch.tensor([[0.3, -0.1, 0.2]]).repeat(2, 1))
+    window = torch.tensor([WHOLE, (0.45, 0.6, 0.5, 0.3)])
+    rays = cast_rays(camera, turn, window, 32)
     points = rays.origin[:, :, None, None] + 0.9 * rays.direction
-    pixels = project(points.flatten(2), camera, turn, 32).reshape(1, 32, 32, 2)
+    pixels = to_pixels(project(points.flatten(2), camera, turn), window, 32)
     row, column = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
-    assert torch.allclose(pixels[0], torch.stack([column, row], -1), atol=1e-3)
+    expected = torch.stack([column, row], -1).expand(2, 32, 32, 2)
+    assert torch.allclose(pixels.reshape(2, 32, 32, 2), expected, atol=1e-3)
 
 
 def test_texture_coordinates_name_the_surface_point():
@@ -75,7 +77,8 @@ def _textured(count: int, height: int, width: int):
     turn = rotation(torch.zeros(count, 3))
     grid = make_grid(height, width, torch.device("cpu"))
     light = turn_light(default_light(count), turn)
-    texture = build_texture(people, aus, torch.zeros(count, 2), light, grid)
+    still = build_still(people, grid, truth=False)
+    texture = build_texture(people, aus, torch.zeros(count, 2), light, grid, still)
     return people, texture, grid, turn
 
 
@@ -84,8 +87,10 @@ def test_rays_through_landmarks_meet_the_surface_there():
     people, texture, grid, turn = _textured(8, 257, 185)
     camera = torch.tensor([DEFAULT_CAMERA]).repeat(8, 1)
     points = surface_points(people, texture, grid)
-    pixels = project(points, camera, turn, size).round().long().clamp(0, size - 1)
-    rays = cast_rays(camera, turn, size)
+    window = torch.tensor([WHOLE]).repeat(8, 1)
+    pixels = to_pixels(project(points, camera, turn), window, size)
+    pixels = pixels.round().long().clamp(0, size - 1)
+    rays = cast_rays(camera, turn, window, size)
     hits = march(texture.radius, rays, 18, 4)
     met = rays.origin[:, :, None, None] + rays.direction * hits.distance[:, None]
     frame = torch.arange(8)[:, None].expand(8, 68)
@@ -101,7 +106,7 @@ def test_march_agrees_with_the_triangles_of_the_same_surface():
     _, texture, grid, turn = _textured(1, 129, 97)
     camera = torch.tensor([DEFAULT_CAMERA])
     size = 24
-    rays = cast_rays(camera, turn, size)
+    rays = cast_rays(camera, turn, torch.tensor([WHOLE]), size)
     hits = march(texture.radius, rays, 18, 4)
     radius = texture.radius[0].clamp_min(0)
     points = torch.stack(
