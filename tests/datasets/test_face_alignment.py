@@ -119,9 +119,9 @@ def test_a_frame_without_landmarks_borrows_place_and_turn(tmp_path, portrait):
 def test_aligning_without_the_extra_says_how_to_install_it(tmp_path, portrait, monkeypatch):
     import sys
 
-    from dferlib.datasets.faces import crops
+    from dferlib.datasets.faces import finding
 
-    crops._detector.cache_clear()
+    finding._detector.cache_clear()
     monkeypatch.setitem(sys.modules, "facenet_pytorch", None)
     clip = write_clip(tmp_path, portrait, [0], landmarks=False)
     with pytest.raises(DatasetError, match=r"pip install 'dferlib\[face\]'"):

@@ -10,7 +10,7 @@ from dferlib.datasets.faces import detectors
 from dferlib.datasets.faces.detectors import Faces, make_detector
 from dferlib.datasets.faces.geometry import clip_box, read_landmarks
 from dferlib.datasets.faces.options import FaceOptions, parse_faces
-from dferlib.datasets.faces.tracking import borrow, choose_face, jitter, smooth, to_places, turn_of
+from dferlib.datasets.faces.tracking import choose_face, follow, jitter, smooth, to_places, turn_of
 from dferlib.datasets.media.images import load_rgb
 from dferlib.protocols import list_protocols, load_protocol
 
@@ -50,11 +50,11 @@ def test_after_a_cut_the_next_face_that_stays_is_taken():
 def test_a_frame_without_a_face_borrows_from_the_nearest():
     lost = [np.nan] * 4
     places = np.array([lost, [1, 1, 5, 0], lost, lost, [7, 8, 6, 0], lost])
-    filled = borrow(places)
+    filled = follow(places)
     assert filled[:, 0].tolist() == [1, 1, 1, 7, 7, 7]
     assert filled[:, 1].tolist() == [1, 1, 1, 8, 8, 8]
     places[:, 3] = np.nan  # a detector without eyes
-    assert borrow(places)[:, 3].tolist() == [0] * 6
+    assert follow(places)[:, 3].tolist() == [0] * 6
 
 
 def test_turn_of_the_eyes():

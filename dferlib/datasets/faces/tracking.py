@@ -1,4 +1,4 @@
-"""From the faces found in single frames to one face through a clip: choose, borrow, smooth.
+"""From the faces found in single frames to one face through a clip: choose, follow, smooth.
 
 A place is (centre x, centre y, side, turn) of a square on a face, in pixels and radians; a turn is
 the direction from the left eye to the right one, clockwise on the screen.
@@ -29,17 +29,17 @@ class _Track:
     weight: float = 0.0  # sum of areas: large and persistent
 
 
-def choose_face(found: Sequence[np.ndarray]) -> np.ndarray:
+def choose_face(found: Sequence[np.ndarray], cuts: bool = True) -> np.ndarray:
     """Choose the largest and most persistent face from the boxes (n, 4) found in each frame.
 
     Boxes that overlap are followed from frame to frame; the face with the largest sum of areas is
-    taken. Where it is not to be seen, so is another that is seen often enough: films have cuts.
-    Returns the row of the chosen box in each frame (T,), -1 where there is none.
+    taken. With `cuts`, where it is not to be seen, so is another that is seen often enough: films
+    have cuts. Returns the row of the chosen box in each frame (T,), -1 where there is none.
     """
     chosen = np.full(len(found), -1)
     tracks = sorted(_link(found), key=lambda track: track.weight, reverse=True)
     for rank, track in enumerate(tracks):
-        free = (chosen[track.frames[0] : track.frames[-1] + 1] < 0).all()
+        free = cuts and (chosen[track.frames[0] : track.frames[-1] + 1] < 0).all()
         if rank == 0 or (free and len(track.frames) >= LEAST_SEEN):
             chosen[track.frames] = track.rows
     return chosen
@@ -90,35 +90,53 @@ def turn_of(eyes: np.ndarray) -> np.ndarray:
     return np.arctan2(down, across)[:, None]
 
 
-def borrow(places: np.ndarray) -> np.ndarray:
-    """Fill frames without a face, whose places (T, 4) are NaN, from the nearest one that has it.
+def follow(places: np.ndarray) -> np.ndarray:
+    """Fill frames without a face, whose places (T, 4) are NaN, from those before and after.
 
-    Of two equally near ones the earlier is taken. Single columns that no frame has become 0.
+    Between two places of one face it moves evenly from the one to the other. Between faces that
+    have nothing in common, and beyond both ends, the nearest place is held, of two equally near
+    ones the earlier. Single columns that no frame has become 0.
     """
-    filled = places.copy()
+    filled = np.nan_to_num(places)
+    known = np.flatnonzero(np.isfinite(places[:, 0]))
+    if not len(known):
+        return filled
+    steps = np.arange(len(places))
+    after = np.searchsorted(known, steps).clip(0, len(known) - 1)
+    before = (np.searchsorted(known, steps, side="right") - 1).clip(0)
+    apart = _common(places[known[before]], places[known[after]]) < SAME_FACE
+    nearest = np.where(steps - known[before] <= known[after] - steps, known[before], known[after])
+    nearest = np.where(steps < known[0], known[0], nearest)
     for column in range(places.shape[1]):
-        known = np.flatnonzero(np.isfinite(places[:, column]))
-        if not len(known):
-            filled[:, column] = 0
-            continue
-        nearest = np.abs(np.arange(len(places))[:, None] - known).argmin(axis=1)
-        filled[:, column] = places[known[nearest], column]
+        held = np.isfinite(places[:, column])
+        if held.any():
+            even = np.interp(steps, steps[held], places[held, column])
+            filled[:, column] = np.where(apart, places[nearest, column], even)
     return filled
+
+
+def longest_gap(places: np.ndarray) -> int:
+    """Most frames in a row without a face, whose places (T, 4) are NaN."""
+    known = np.flatnonzero(np.isfinite(places[:, 0]))
+    return int(np.diff(known, prepend=-1, append=len(places)).max()) - 1
 
 
 def smooth(places: np.ndarray, fps: float) -> np.ndarray:
     """Take the detector's jitter out of places (T, 4), without delay and not across cuts."""
-    parts = np.split(places, _cuts(places))
-    return np.concatenate([_smooth_shot(part, fps) for part in parts])
+    return np.concatenate([_smooth_shot(part, fps) for part in shots(places)])
 
 
-def _cuts(places: np.ndarray) -> np.ndarray:
-    """Frames at which the face is elsewhere all of a sudden."""
-    half = places[:, 2:3] / 2
-    boxes = np.concatenate([places[:, :2] - half, places[:, :2] + half], axis=1)
-    pairs = zip(boxes[:-1, None], boxes[1:, None], strict=True)
-    common = np.array([overlap(before, after)[0, 0] for before, after in pairs])
-    return np.flatnonzero(common < SAME_FACE) + 1
+def shots(places: np.ndarray) -> list[np.ndarray]:
+    """Parts of the places (T, 4) between which the face is elsewhere all of a sudden."""
+    return np.split(places, np.flatnonzero(_common(places[:-1], places[1:]) < SAME_FACE) + 1)
+
+
+def _common(places: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union (T,) of the squares of places (T, 4), pair by pair."""
+    reach = (places[:, 2] + others[:, 2])[:, None] / 2 - np.abs(places[:, :2] - others[:, :2])
+    smaller = np.minimum(places[:, 2], others[:, 2])[:, None]
+    common = np.prod(reach.clip(0, smaller), axis=1)
+    return common / (places[:, 2] ** 2 + others[:, 2] ** 2 - common)
 
 
 def _smooth_shot(places: np.ndarray, fps: float) -> np.ndarray:
