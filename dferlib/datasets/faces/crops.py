@@ -18,10 +18,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from dferlib.datasets.faces.finding import find_face, has_marks, look
+from dferlib.datasets.faces.finding import JUMPS, find_face, has_marks, look
 from dferlib.datasets.faces.geometry import centre_square, crop, cut, share_outside
 from dferlib.datasets.faces.options import HAAR, MTCNN, OWNER, FaceOptions
 from dferlib.datasets.faces.report import NO_DETECTOR, FaceRecord
+from dferlib.datasets.faces.tracking import changes
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.media import video
 from dferlib.datasets.media.footage import Footage
@@ -30,6 +31,7 @@ from dferlib.datasets.readers.scan import EXCLUDE_FILE, Clip
 CROP_VERSION = "4"  # raise when crops change: it is part of every store's key
 GREY = 128  # of the frame that stands for a clip which cannot be read
 OUTSIDE = 0.5  # a crop of which more than this share lies beyond the picture is worth a note
+CHANGES = "the face changes from one frame to the next: a cut, or another person"
 NOTHING = "nothing to read, a grey frame stands in"
 
 
@@ -121,6 +123,8 @@ def _cut_faces(
         if count <= len(out):
             with _naming(clip):
                 out[count - 1] = cut(seen, windows[(count - 1) % len(windows)], out.shape[1])
+    if found.windows is not None and JUMPS not in notes and len(changes(out[:count])):
+        notes.append(CHANGES)
     return count, notes, record
 
 

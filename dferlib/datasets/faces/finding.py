@@ -114,7 +114,7 @@ def _read_marks(clip: Clip, view: View, faces: FaceOptions) -> Found:
     points = np.stack([read_landmarks(path) if path else lost for path in clip.landmarks])
     known = np.isfinite(points[:, 0, 0])
     turn = turn_of(eye_centres(points))
-    blank = np.zeros((len(turn), 3))
+    blank = np.ones((len(turn), 3))
     turns = follow(np.where(known[:, None], np.concatenate([blank, turn], axis=1), np.nan))[:, 3]
     raw = np.concatenate([tight_squares(points, _angles(turns, faces)), turn], axis=1)
     box = None
