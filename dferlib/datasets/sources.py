@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dferlib.datasets.faces import crops
-from dferlib.datasets.faces.options import OWNER, FaceOptions, parse_faces
+from dferlib.datasets.faces.options import parse_faces
 from dferlib.datasets.manifest import (
     DATASETS,
     PRETRAINING,
@@ -186,16 +186,10 @@ def real_source(scan: Scan, fraction: float, options: Mapping[str, Any], faces: 
         "real",
         check_manifest(manifest, classes),
         classes,
-        f"crop-{crops.CROP_VERSION} {_describe_faces(clips, chosen)}",
+        f"crop-{crops.CROP_VERSION} {crops.describe(clips, chosen)}",
         {**inputs, "options": dict(options), "manifest": manifest_digest(manifest)},
         lambda rows: partial(crops.read_clips, tuple(clips[row] for row in rows), chosen),
     )
-
-
-def _describe_faces(clips: Sequence[Clip], faces: FaceOptions) -> str:
-    """What of the options decides the pixels: nothing does where the owner cropped all clips."""
-    read = [clip for clip in clips if clip.frames or clip.video]
-    return OWNER if all(clip.cropped for clip in read) else str(faces)
 
 
 def _take_fraction(clips: Sequence[Clip], fraction: float) -> tuple[Clip, ...]:

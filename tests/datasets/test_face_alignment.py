@@ -119,9 +119,9 @@ def test_a_frame_without_landmarks_borrows_place_and_turn(tmp_path, portrait):
 def test_aligning_without_the_extra_says_how_to_install_it(tmp_path, portrait, monkeypatch):
     import sys
 
-    from dferlib.datasets.faces import crops
+    from dferlib.datasets.faces import finding
 
-    crops._detector.cache_clear()
+    finding._detector.cache_clear()
     monkeypatch.setitem(sys.modules, "facenet_pytorch", None)
     clip = write_clip(tmp_path, portrait, [0], landmarks=False)
     with pytest.raises(DatasetError, match=r"pip install 'dferlib\[face\]'"):
@@ -138,6 +138,6 @@ def test_a_face_is_found_in_images_of_every_kind(tmp_path, portrait, mode):
         read_clip(Clip("c", "s", "fear", (str(tmp_path / name),), 25.0, -1), SIZE)
         for name in ("plain.png", "other.png")
     ]
-    assert [c.record.found_by for c in crops] == ["haar", "haar"]
+    assert [c.record.own for c in crops] == [1, 1]
     assert crops[1].frames.shape == (1, SIZE, SIZE, 3)
     assert np.abs(crops[0].frames.astype(int) - crops[1].frames).max() <= 2

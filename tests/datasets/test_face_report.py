@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from dferlib.datasets import DatasetError, StoreError, choose_classes, face_report, load_store
+from dferlib.datasets.faces import crops
 from dferlib.datasets.faces.crops import read_clip
 from dferlib.datasets.faces.options import parse_faces
 from dferlib.datasets.faces.report import COLUMNS, FaceRecord, FaceReport, make_faces_table
@@ -49,7 +50,7 @@ def test_a_store_keeps_the_record_of_every_clip(ckplus, open_real):
     clips = store.faces.set_index("clip_id")
     assert list(store.faces.columns) == list(COLUMNS)
     assert list(clips.index) == list(store.manifest["clip_id"])
-    assert clips.loc["S005/001", "found_by"] == "haar"
+    assert clips.loc["S005/001", "found_by"] == parse_faces("").chosen_detector
     frames = store.manifest.set_index("clip_id")["n_frames"]
     row = clips.loc["S005/002"]
     assert (row["found_by"], row["own"], row["borrowed"]) == (
@@ -92,6 +93,23 @@ def test_the_key_of_a_store_holds_how_faces_are_cut_out(oulu_tree, tmp_path):
         find_source("oulu", "synthetic", faces="nose")
 
 
+def test_the_key_holds_the_detector_and_its_version_where_one_is_needed(
+    ckplus_tree, oulu_tree, monkeypatch
+):
+    def pixels(dataset, root, **options):
+        return find_source(dataset, "real", root, **options).pixels
+
+    for name, package in (("haar", "cv2"), ("mtcnn", "facenet_pytorch")):
+        pytest.importorskip(package)
+        assert f" {name}-" in pixels("oulu", oulu_tree, faces=f"detector={name}")
+    marked = pixels("ckplus", ckplus_tree)  # its own landmarks in every frame
+    first = pixels("oulu", oulu_tree)
+    monkeypatch.setattr(crops, "version", lambda package: "9.9")
+    monkeypatch.setattr(crops.cv2, "__version__", "9.9")
+    assert pixels("oulu", oulu_tree) != first
+    assert pixels("ckplus", ckplus_tree) == marked
+
+
 def test_options_do_not_matter_where_the_owner_cropped(oulu, open_real):
     (oulu / "B_OriginalImg").rename(oulu / "Preprocess Img")
     first = open_real("oulu", oulu, images="preprocessed")
@@ -107,8 +125,8 @@ def test_landmarks_are_left_aside_where_a_detector_is_named(ckplus_tree):
     marks = sorted(map(str, ckplus_tree.rglob("S005_001_*_landmarks.txt")))
     clip = Clip("c", "s", "fear", tuple(frames), 30.0, -1, tuple(marks))
     chosen = [read_clip(clip, 32, parse_faces(text)) for text in ("", "detector=haar")]
-    assert [crops.record.found_by for crops in chosen] == ["landmarks", "haar"]
-    assert [crops.note for crops in chosen] == ["", ""]
+    assert [read.record.found_by for read in chosen] == ["landmarks", "haar"]
+    assert [read.note for read in chosen] == ["", ""]
 
 
 def test_a_rare_face_is_noted(tmp_path, ckplus_tree):
@@ -119,7 +137,7 @@ def test_a_rare_face_is_noted(tmp_path, ckplus_tree):
         path = tmp_path / f"{index}.png"
         Image.fromarray(picture if index in (2, 3) else np.full_like(picture, 90)).save(path)
         frames.append(str(path))
-    crops = read_clip(Clip("c", "s", "fear", tuple(frames), 25.0, -1), 32)
-    assert crops.note == "face found in 2 of 6 frames only, the others borrow its box"
-    record = crops.record
+    read = read_clip(Clip("c", "s", "fear", tuple(frames), 25.0, -1), 32)
+    assert read.note == "face found in 2 of 6 frames only, the others borrow its box"
+    record = read.record
     assert (record.own, record.borrowed, record.none) == (2, 4, 0)

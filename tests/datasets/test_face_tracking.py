@@ -10,7 +10,17 @@ from dferlib.datasets.faces import detectors
 from dferlib.datasets.faces.detectors import Faces, make_detector
 from dferlib.datasets.faces.geometry import clip_box, read_landmarks
 from dferlib.datasets.faces.options import FaceOptions, parse_faces
-from dferlib.datasets.faces.tracking import borrow, choose_face, jitter, smooth, to_places, turn_of
+from dferlib.datasets.faces.tracking import (
+    changes,
+    choose_face,
+    follow,
+    jitter,
+    longest_gap,
+    shots,
+    smooth,
+    to_places,
+    turn_of,
+)
 from dferlib.datasets.media.images import load_rgb
 from dferlib.protocols import list_protocols, load_protocol
 
@@ -47,14 +57,45 @@ def test_after_a_cut_the_next_face_that_stays_is_taken():
     assert choose_face(beside).tolist() == [0] * 2 + [-1] * 6 + [0] * 9
 
 
-def test_a_frame_without_a_face_borrows_from_the_nearest():
+def test_a_face_that_is_lost_is_followed_to_where_it_is_next():
+    places = np.full((9, 4), np.nan)
+    places[1], places[5] = [10, 20, 40, 0.0], [18, 24, 42, 0.2]
+    filled = follow(places)
+    assert filled[:, 0].tolist() == [10, 10, 12, 14, 16, 18, 18, 18, 18]
+    assert filled[:, 2] == pytest.approx([40, 40, 40.5, 41, 41.5, 42, 42, 42, 42])
+    assert filled[3] == pytest.approx([14, 22, 41, 0.1])
+    assert (longest_gap(places), longest_gap(filled)) == (3, 0)
+    assert longest_gap(places[:4]) == 2
+    assert len(shots(filled)) == 1
+
+
+def test_between_two_places_apart_the_nearest_is_held():
     lost = [np.nan] * 4
     places = np.array([lost, [1, 1, 5, 0], lost, lost, [7, 8, 6, 0], lost])
-    filled = borrow(places)
+    filled = follow(places)
     assert filled[:, 0].tolist() == [1, 1, 1, 7, 7, 7]
     assert filled[:, 1].tolist() == [1, 1, 1, 8, 8, 8]
     places[:, 3] = np.nan  # a detector without eyes
-    assert borrow(places)[:, 3].tolist() == [0] * 6
+    assert follow(places)[:, 3].tolist() == [0] * 6
+
+
+def test_one_box_for_a_clip_is_that_of_one_face():
+    one, two = [10, 10, 90, 90], [200, 20, 260, 80]
+    found = boxes_of(*[[one]] * 4, *[[two]] * 5)
+    assert choose_face(found).tolist() == [0] * 9
+    assert choose_face(found, cuts=False).tolist() == [0] * 4 + [-1] * 5
+
+
+def test_a_crop_unlike_the_one_before_is_a_change():
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 255, (2, 6, 6, 3)).repeat(8, 1).repeat(8, 2)
+    noise = rng.normal(0, 8, (9, 48, 48, 3))
+    crops = (np.stack([one] * 4 + [other] * 5) + noise).clip(0, 255).astype(np.uint8)
+    assert changes(crops).tolist() == [4]
+    assert changes(crops // 2 + np.arange(9, dtype=np.uint8)[:, None, None, None]).tolist() == [4]
+    crops[4] = 90  # what shows nothing is no person
+    assert changes(crops).tolist() == []
+    assert changes(crops[:1]).tolist() == []
 
 
 def test_turn_of_the_eyes():
@@ -95,7 +136,6 @@ def test_options_are_read_over_the_defaults_of_a_dataset():
     )
     first = parse_faces("align=first", "box=clip")
     assert (first.box, first.chosen_detector) == ("frame", "mtcnn")
-    assert parse_faces("").chosen_detector == "haar"
     assert parse_faces(str(first)) == first
 
 
@@ -116,6 +156,16 @@ def test_options_are_read_over_the_defaults_of_a_dataset():
 def test_bad_options_are_named(text, message):
     with pytest.raises(DatasetError, match=message):
         parse_faces(text)
+
+
+def test_mtcnn_is_the_default_where_it_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "facenet_pytorch", None)
+    assert parse_faces("").chosen_detector == "haar"
+    assert parse_faces("align=first").chosen_detector == "mtcnn"
+    monkeypatch.undo()
+    pytest.importorskip("facenet_pytorch")
+    assert parse_faces("").chosen_detector == "mtcnn"
+    assert parse_faces("detector=haar").chosen_detector == "haar"
 
 
 def test_the_options_of_every_protocol_can_be_read():

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dferlib.datasets.faces.crops import NO_FACE, read_clip
+from dferlib.datasets.faces.crops import read_clip
 from dferlib.datasets.faces.detectors import make_detector
+from dferlib.datasets.faces.finding import NO_FACE
 from dferlib.datasets.faces.options import parse_faces
 from dferlib.datasets.faces.tracking import choose_face
 from dferlib.datasets.media.images import load_rgb

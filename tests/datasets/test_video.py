@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from dferlib.datasets import DatasetError
-from dferlib.datasets.faces.crops import NO_FACE, NOTHING, look, read_clip
+from dferlib.datasets.faces.crops import NOTHING, read_clip
+from dferlib.datasets.faces.finding import NO_FACE, look
 from dferlib.datasets.faces.options import parse_faces
-from dferlib.datasets.media import video
+from dferlib.datasets.media import containers, video
+from dferlib.datasets.media.containers import is_lfs_stub
 from dferlib.datasets.media.video import (
     compare_counts,
     count_decoded,
-    is_lfs_stub,
     iter_frames,
     probe,
 )
@@ -112,7 +113,7 @@ def test_stub_of_git_lfs_is_recognised(tmp_path):
 
 def test_huge_video_is_refused_before_it_is_decoded(make_video, tmp_path, monkeypatch):
     path = make_video(tmp_path / "clip.avi")
-    monkeypatch.setattr(video, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(containers, "MAX_PIXELS", 1000)
     with pytest.raises(DatasetError, match="64 x 48 pixels"):
         probe(path)
 

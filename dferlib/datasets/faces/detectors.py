@@ -30,7 +30,10 @@ LEAST_PIXELS = 24  # side of the smallest face, whatever its share
 # How far down a face the centre of the landmarks' box is from the detector's, and its side, both in
 # heights of the detector's box.
 HAAR_SHIFT, HAAR_SCALE = 0.17, 0.9
+TRACK_REACH, TRACK_GROWTH = 0.4, 1.25  # how far a face moves from frame to frame, and how it grows
 MTCNN_SHIFT, MTCNN_SCALE = 0.126, 0.786
+MTCNN_SEES = 48  # pixels of the side of a face in its last stage
+MTCNN_SURE = 0.8  # least probability of a face; those of real footage and photographs have more
 
 
 class Faces(NamedTuple):
@@ -70,19 +73,28 @@ def _plug_in(name: str) -> Callable[[float], Detector]:
 
 
 def make_haar(smallest: float) -> Detector:
-    """OpenCV's frontal cascades, one frame at a time; no eyes."""
+    """OpenCV's frontal cascades, one frame at a time; no eyes.
+
+    Of the frames that are given at once the first is searched as a whole, the others where the face
+    was in the one before: a whole one only if it is not there any more.
+    """
     cascades = [_cascade(name) for name in CASCADES]
 
     def detect(frames: Sequence[np.ndarray]) -> list[Faces]:
-        return [_detect_haar(frame, cascades, smallest) for frame in frames]
+        found: list[np.ndarray] = []  # corner and side, (n, 3)
+        for frame in frames:
+            grey = cv2.equalizeHist(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
+            near = _track_haar(grey, cascades[0], found[-1]) if found else None
+            found.append(_search_haar(grey, cascades, smallest) if near is None else near)
+        return [_read_haar(squares) for squares in found]
 
     return detect
 
 
-def _detect_haar(
-    frame: np.ndarray, cascades: Sequence[cv2.CascadeClassifier], smallest: float
-) -> Faces:
-    grey = cv2.equalizeHist(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
+def _search_haar(
+    grey: np.ndarray, cascades: Sequence[cv2.CascadeClassifier], smallest: float
+) -> np.ndarray:
+    """Corners and sides (n, 3) of the faces in a whole frame (H, W)."""
     least = max(LEAST_PIXELS, int(smallest * min(grey.shape)))
     for cascade in cascades:
         found = cascade.detectMultiScale(
@@ -90,9 +102,33 @@ def _detect_haar(
         )
         if len(found):
             break
-    corner, size = np.split(np.asarray(found, dtype=np.float64).reshape(-1, 4), 2, axis=1)
-    boxes = _square(corner + size / 2 + np.array([0, HAAR_SHIFT]) * size, size[:, :1], HAAR_SCALE)
-    return Faces(boxes, np.full((len(boxes), 2, 2), np.nan))
+    return np.asarray(found, dtype=np.float64).reshape(-1, 4)[:, :3]
+
+
+def _track_haar(
+    grey: np.ndarray, cascade: cv2.CascadeClassifier, before: np.ndarray
+) -> np.ndarray | None:
+    """Corners and sides (n, 3) of the faces near those of the frame before; None if one is gone."""
+    if not len(before):
+        return None
+    squares = []
+    for x, y, side in before:
+        reach, low, high = side * TRACK_REACH, side / TRACK_GROWTH, side * TRACK_GROWTH
+        left, top = max(0, int(x - reach)), max(0, int(y - reach))
+        part = grey[top : int(y + side + reach), left : int(x + side + reach)]
+        found = cascade.detectMultiScale(
+            part, 1.1, 4, minSize=(int(low), int(low)), maxSize=(int(high), int(high))
+        )
+        if len(found) != 1:
+            return None
+        squares.append(found[0][:3] + np.array([left, top, 0.0]))
+    return np.stack(squares)
+
+
+def _read_haar(squares: np.ndarray) -> Faces:
+    sides = squares[:, 2:]
+    centres = squares[:, :2] + sides / 2 + np.array([0, HAAR_SHIFT]) * sides
+    return Faces(_square(centres, sides, HAAR_SCALE), np.full((len(sides), 2, 2), np.nan))
 
 
 def _square(centres: np.ndarray, sides: np.ndarray, scale: float) -> np.ndarray:
@@ -135,27 +171,40 @@ def _network(least: int) -> Any:
 def _detect_mtcnn(frames: Sequence[np.ndarray], smallest: float) -> list[Faces]:
     import torch
 
+    # its last stage sees faces of 48 pixels: in larger frames it only takes longer
+    scale = min(1.0, MTCNN_SEES / (smallest * min(frames[0].shape[:2])))
+    if scale < 1:
+        frames = [
+            cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            for frame in frames
+        ]
     batch = np.stack(frames)
     network = _network(max(LEAST_PIXELS, int(smallest * min(batch.shape[1:3]))))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        boxes, _, points = network.detect(batch, landmarks=True)
+        found = network.detect(batch, landmarks=True)
     except (RuntimeError, ValueError) as error:
         # its way of saying that no candidate, or not even a scale, is left in the whole batch
         if "non-empty list" not in str(error):
             raise
-        boxes = points = [None] * len(batch)
+        found = ([None] * len(batch),) * 3
     finally:
         torch.set_num_threads(threads)
-    return [_read_mtcnn(*found) for found in zip(boxes, points, strict=True)]
+    return [_read_mtcnn(*face, scale) for face in zip(*found, strict=True)]
 
 
-def _read_mtcnn(boxes: np.ndarray | None, points: np.ndarray | None) -> Faces:
+def _read_mtcnn(
+    boxes: np.ndarray | None, sure: np.ndarray | None, points: np.ndarray | None, scale: float
+) -> Faces:
+    """Faces of one frame, of which MTCNN saw a copy at this scale, that are probable enough."""
     if boxes is None:
         return no_faces()
-    low, high = np.split(np.asarray(boxes, dtype=np.float64), 2, axis=1)
-    eyes = np.asarray(points, dtype=np.float64)[:, :2]
+    kept = np.asarray(sure, dtype=np.float64) >= MTCNN_SURE
+    if not kept.any():
+        return no_faces()
+    low, high = np.split(np.asarray(boxes, dtype=np.float64)[kept] / scale, 2, axis=1)
+    eyes = np.asarray(points, dtype=np.float64)[kept, :2] / scale
     across = eyes[:, 1] - eyes[:, 0]
     down = across[:, ::-1] * (-1, 1) / np.linalg.norm(across, axis=1, keepdims=True)
     tall = (high - low)[:, 1:]

@@ -8,7 +8,8 @@ Written as one line, such as "box=frame align=first margin=0.25", over the defau
     align     none      the head stays as tilted as it is
               first     every frame is turned until the eyes lie as they do in the first frame
               upright   every frame is turned until the eyes lie level
-    detector  auto      the dataset's own landmarks where it has some; else haar, or mtcnn to align
+    detector  auto      the dataset's own landmarks where it has some; else mtcnn where its extra is
+                        installed, or to align; else haar
               haar      OpenCV's cascades; no eyes
               mtcnn     finds eyes, too; the extra `face`
               m:make    function `make` of your module `m`; see `detectors`
@@ -23,6 +24,7 @@ that the dataset's owner has cropped already (AFEW, DFEW, Oulu-CASIA's set C) ar
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import re
 from dataclasses import dataclass
 
@@ -67,10 +69,11 @@ class FaceOptions:
 
     @property
     def chosen_detector(self) -> str:
-        """The detector for clips without landmarks."""
+        """The detector for clips without landmarks: MTCNN where it is installed."""
         if self.detector != AUTO:
             return self.detector
-        return HAAR if self.align == "none" else MTCNN
+        there = importlib.util.find_spec("facenet_pytorch") is not None
+        return MTCNN if there or self.align != "none" else HAAR
 
     def __str__(self) -> str:
         return " ".join(f"{name}={value}" for name, value in dataclasses.asdict(self).items())

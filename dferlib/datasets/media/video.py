@@ -1,85 +1,125 @@
-"""Decoding videos to RGB frames with PyAV, with errors that name the file.
+"""Videos as RGB frames, with PyAV, and how many of them can be shown.
 
-PyAV is the extra `video` of this package; nothing else needs it. How many frames a clip has is
-taken from the file's header, or by counting packets where the header does not say or counts frames
-that are not shown, and neither decodes a picture. What was decoded is compared with it.
+PyAV is the extra `video` of this package; nothing else needs it. Frames are counted by the packets
+of the file, without decoding a picture. Where packets do not tell, they are decoded: a header
+counts what an edit list hides and what an AVI leaves empty to hold the frame before, some codecs
+have packets that show nothing, and in a stream every half picture may have one of its own.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dferlib.datasets.manifest import DatasetError
-from dferlib.datasets.media.images import MAX_PIXELS
+from dferlib.datasets.media.containers import SUFFIXES, import_av, open_video
+from dferlib.datasets.media.display import Display, deinterlace, display_of
 from dferlib.datasets.media.notes import VideoNotes
 
-VIDEOS = r".*\.(?:avi|flv|mp4|mkv|mov|webm|mpg|mpeg|wmv)"
+VIDEOS = rf".*\.(?:{'|'.join(SUFFIXES)})"
 FPS_UNKNOWN = 25.0  # where a file does not say
 MOST_FPS = 240
 SLACK = 2  # headers are often wrong by a frame or two: such clips are cut or held, and noted
-LFS_HEADER = b"version https://git-lfs"
-# Containers that hold their frames themselves. Left to choose, FFmpeg takes a text file for a list
-# of other files and opens those.
-FORMATS = "avi,flv,live_flv,mov,mp4,matroska,webm,mpeg,mpegvideo,mpegts,asf"
-OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+HIDING = ("vp8", "vp9")  # codecs with packets that hold a frame for reference only
+HALVES = ("mpeg", "mpegvideo", "mpegts")  # containers in which a half picture may be a packet
+LEAST_BYTES = 16  # a smaller packet may say that nothing changed, which is no frame
+RIFF = slice(4, 8)  # where an AVI says how long it is
 
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """Number of frames and frames per second of a video, as its file says."""
+    """Number of frames that a video can show, and frames per second."""
 
     count: int
     fps: float
 
 
-def import_av() -> ModuleType:
-    """Import PyAV; DatasetError naming the extra if it is not installed."""
-    try:
-        import av
-    except ImportError as error:
-        raise DatasetError(
-            f"reading videos needs PyAV ({error}); install it with pip install 'dferlib[video]' "
-            "or pip install av"
-        ) from error
-    return av
+class _Packets(NamedTuple):
+    """What the packets of a video say: all that hold data, those of them to be shown, and so on."""
 
-
-def is_lfs_stub(path: str | Path) -> bool:
-    """Whether the file is the few lines that git leaves where the real one was not fetched."""
-    with open(path, "rb") as file:
-        return file.read(len(LFS_HEADER)) == LFS_HEADER
+    all: int
+    shown: int
+    smallest: int  # bytes
+    end: float  # of the last one, in frames
+    corrupt: bool
 
 
 def probe(path: str | Path) -> VideoFacts:
-    """Number of frames and rate of a video; DatasetError naming the file if it is none."""
-    with _open(path) as (container, stream):
-        packets = (packet for packet in container.demux(stream) if packet.size)
-        first, count = next(packets, None), stream.frames
-        # an edit list of an mp4 hides frames that the header counts, at the beginning above all
-        if first and (count < 1 or first.is_discard):
-            count = sum(not packet.is_discard for packet in itertools.chain([first], packets))
-        if count < 1:
-            raise DatasetError(f"video {path} has no frames")
-        if count > (size := Path(path).stat().st_size):
-            raise DatasetError(f"video {path} declares {count} frames in {size} bytes")
+    """Number of frames and rate of a video; DatasetError naming the file if it is none.
+
+    Where data are missing the header's count is given, which decoding will not reach.
+    """
+    with open_video(path) as (container, stream):
+        packets, declared = _read_packets(container, stream), stream.frames
+        if declared > (size := Path(path).stat().st_size):
+            raise DatasetError(f"video {path} declares {declared} frames in {size} bytes")
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-        return VideoFacts(count, rate if 0 < rate <= MOST_FPS else FPS_UNKNOWN)
+        count = packets.shown
+        if _cut_short(path, container, stream, packets):
+            count = declared
+        elif not _certain(container, stream, packets):
+            count = sum(1 for _ in iter_frames(path, at=()))
+    if count < 1:
+        raise DatasetError(f"video {path} has no frames")
+    return VideoFacts(count, rate if 0 < rate <= MOST_FPS else FPS_UNKNOWN)
+
+
+def _read_packets(container: Any, stream: Any) -> _Packets:
+    packets = [packet for packet in container.demux(stream) if packet.size]
+    ends = [p.dts + (p.duration or 0) for p in packets if p.dts is not None]
+    seconds = float(max(ends, default=0) * stream.time_base)
+    return _Packets(
+        len(packets),
+        sum(not packet.is_discard for packet in packets),
+        min((packet.size for packet in packets), default=0),
+        seconds * float(stream.average_rate or 0),
+        any(packet.is_corrupt for packet in packets),
+    )
+
+
+def _cut_short(path: str | Path, container: Any, stream: Any, packets: _Packets) -> bool:
+    """Whether data that the header counts are not in the file."""
+    if stream.frames <= packets.all and not packets.corrupt:
+        return False
+    if container.format.name == "avi":
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(RIFF.stop)[RIFF], "little")
+        whole = RIFF.stop + length <= Path(path).stat().st_size
+        return not (packets.end >= stream.frames - SLACK or (length and whole))
+    return packets.corrupt or len(stream.index_entries) > packets.all
+
+
+def _certain(container: Any, stream: Any, packets: _Packets) -> bool:
+    """Whether every packet that is to be shown is a frame."""
+    return (
+        stream.frames in (0, packets.shown)
+        and packets.smallest >= LEAST_BYTES
+        and stream.codec_context.name not in HIDING
+        and container.format.name not in HALVES
+    )
 
 
 def picture_of_video(path: str | Path) -> tuple[int, int, str]:
-    """Width, height and pixel format of a video; DatasetError naming the file if it is none."""
-    with _open(path) as (_, stream):
-        codec = stream.codec_context
-        return codec.width, codec.height, str(codec.pix_fmt)
+    """Width and height as shown, and pixel format; DatasetError naming the file if it is none."""
+    with open_video(path) as (container, stream):
+        codec, shown = stream.codec_context, _display(container, stream)
+        return *shown.size(codec.width, codec.height), str(codec.pix_fmt)
+
+
+def look_at_display(path: str | Path) -> Display:
+    """How the frames of a video are to be shown; DatasetError naming the file if it is none."""
+    with open_video(path) as (container, stream):
+        return _display(container, stream)
+
+
+def _display(container: Any, stream: Any) -> Display:
+    first = next(container.decode(stream), None)
+    return Display() if first is None else display_of(stream, first)
 
 
 def probe_all(paths: Sequence[str | Path]) -> tuple[dict[str, VideoFacts], list[str]]:
@@ -125,17 +165,25 @@ def _is_text(path: str | Path) -> bool:
     return True
 
 
-def iter_frames(path: str | Path) -> Iterator[np.ndarray]:
-    """Decode a video frame by frame as uint8 RGB (H, W, 3); DatasetError naming the file."""
-    with _open(path) as (container, stream):
-        stream.codec_context.thread_count = 1  # the store is built by one process per core
-        for frame in container.decode(stream):
-            yield frame.to_ndarray(format="rgb24")
+def iter_frames(path: str | Path, at: Container[int] | None = None) -> Iterator[np.ndarray | None]:
+    """Decode a video frame by frame as uint8 RGB (H, W, 3), as a player shows it.
+
+    With `at` only the frames at these places are made; None stands for the others, which are
+    decoded all the same. DatasetError naming the file.
+    """
+    with open_video(path) as (container, stream):
+        shown: Display | None = None
+        for place, frame in enumerate(deinterlace(container.decode(stream))):
+            shown = shown or display_of(stream, frame)
+            if at is None or place in at:
+                yield shown.show(frame.to_ndarray(format="rgb24"))
+            else:
+                yield None
 
 
 def count_decoded(path: str | Path, declared: int) -> str:
     """Decode a whole video and compare; see `compare_counts`."""
-    return compare_counts(path, sum(1 for _ in iter_frames(path)), declared)
+    return compare_counts(path, sum(1 for _ in iter_frames(path, at=())), declared)
 
 
 def compare_counts(path: str | Path, decoded: int, declared: int) -> str:
@@ -152,31 +200,3 @@ def compare_counts(path: str | Path, decoded: int, declared: int) -> str:
             "Copy it anew from the dataset, or put its clip into exclude.txt"
         )
     return what
-
-
-@contextmanager
-def _open(path: str | Path) -> Iterator[tuple[Any, Any]]:
-    av = import_av()
-    try:
-        if not Path(path).is_file():
-            raise FileNotFoundError("there is no such file")
-        with av.open(str(path), options=OPTIONS) as container:
-            if not container.streams.video:
-                raise DatasetError(f"{path} holds no video")
-            stream = container.streams.video[0]
-            # frames may be larger than the header says
-            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-            width, height = stream.codec_context.width, stream.codec_context.height
-            if width * height > MAX_PIXELS:
-                raise DatasetError(f"{path} is {width} x {height} pixels: no video of a face")
-            yield container, stream
-    except DatasetError:
-        raise
-    except Exception as error:  # decoders raise anything on damaged files
-        raise DatasetError(f"video {path} cannot be decoded ({error}). {_way_out(path)}") from error
-
-
-def _way_out(path: str | Path) -> str:
-    if Path(path).is_file() and is_lfs_stub(path):
-        return "It is a stub of git-lfs: run `git lfs pull` in the dataset's folder"
-    return "Copy it anew from the dataset, or put its clip into exclude.txt"

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dferlib.datasets.manifest import DATASETS
-from dferlib.datasets.media.video import VideoFacts, is_lfs_stub, probe_all
+from dferlib.datasets.media.containers import is_lfs_stub
+from dferlib.datasets.media.video import VideoFacts, probe_all
 from dferlib.datasets.readers.access import how_to_get
 from dferlib.datasets.readers.scan import (
     Clip,

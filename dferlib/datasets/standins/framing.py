@@ -15,7 +15,7 @@ import torch
 
 from dferlib.datasets.faces.geometry import eye_centres, tight_squares
 from dferlib.datasets.faces.options import FaceOptions
-from dferlib.datasets.faces.tracking import borrow, smooth, turn_of, turns_to_undo
+from dferlib.datasets.faces.tracking import follow, smooth, turn_of, turns_to_undo
 from dferlib.synthface.difficulty import Difficulty
 from dferlib.synthface.scene import Scene
 from dferlib.synthface.streams import stream
@@ -35,18 +35,18 @@ def describe_cut(faces: FaceOptions) -> str:
 def cut_scene(scene: Scene, faces: FaceOptions, difficulty: Difficulty, fps: float) -> Scene:
     """The scene with the windows (T, 4) that `faces` cut out of its pictures.
 
-    Frames in which the subject is not seen borrow the window of the nearest one that shows it. The
+    Frames in which the subject is not seen follow those that show it. The
     detector's error grows with the difficulty's `jitter`.
     """
     marks = scene.landmarks(FOLLOW).double().numpy()
     turn = turn_of(eye_centres(marks))
-    angles = turns_to_undo(borrow(turn)[:, 0], faces)
+    angles = turns_to_undo(follow(turn)[:, 0], faces)
     raw = np.concatenate([tight_squares(marks, angles), turn], axis=1)
     raw[:, :3] = _detected(raw[:, :3], difficulty.jitter, scene.key)
     if faces.box == "clip":
         places = np.append(np.nanmedian(raw[:, :3], axis=0), 0.0)[None].repeat(len(raw), axis=0)
     else:
-        places = smooth(borrow(raw), fps)
+        places = smooth(follow(raw), fps)
     angles = turns_to_undo(places[:, 3], faces)
     sides = places[:, 2] * (1 + faces.margin)
     windows = np.stack([places[:, 0], places[:, 1], sides, angles], axis=1)
