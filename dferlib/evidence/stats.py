@@ -160,8 +160,15 @@ def binomial_interval(correct: int, n: int, level: float = 0.95) -> tuple[float,
 def mcnemar(y_true: ArrayLike, first: ArrayLike, second: ArrayLike) -> McNemar:
     """Return the exact McNemar test of two predictions of the same clips.
 
-    Under the null hypothesis each disagreement is a fair coin; without one, p is 1.
+    Under the null hypothesis each disagreement is a fair coin; without one, p is 1. ValueError
+    unless all three are one-dimensional and of one length: a single prediction is not repeated.
     """
+    shapes = [np.shape(values) for values in (y_true, first, second)]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1:
+        raise ValueError(
+            f"truth and predictions have the shapes {shapes[0]}, {shapes[1]} and {shapes[2]}; "
+            "each needs one label for every clip, in one order"
+        )
     right, other = (np.asarray(y_true) == np.asarray(y) for y in (first, second))
     only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
     n = only_first + only_second
