@@ -16,7 +16,6 @@ from dferlib.datasets.doctor.check import CheckReport, check
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.readers.access import access_table
 from dferlib.datasets.sources import READERS
-from dferlib.datasets.standins import trees
 from dferlib.files import write_atomic
 
 OPTIONS = {
@@ -25,6 +24,9 @@ OPTIONS = {
     "images": "oulu: original or preprocessed; afew: aligned or videos; dfew: auto, frames, 16f or "
     "videos",
     "sessions": "mmi: a text file with the numbers of the sessions to keep",
+    "prefer": "all with videos: the format to take of a clip that is there in several, as mp4",
+    "subject": "folder: name of the column of subjects in labels.csv, or none",
+    "order": "folder: 'name' or 'last number', where frames could be sorted in two ways",
     "channel": "ravdess: speech or song",
     "faces": "all: how faces are found and cut out, as 'box=frame margin=0.25'; the docstring of "
     "dferlib.datasets.face_options explains them",
@@ -90,6 +92,7 @@ def _write_report(report: CheckReport, crops: str, page: str) -> None:
 
 def _write_fixture(dataset: str, folder: str, subjects: int, seed: int) -> int:
     # the renderer needs torch, the check does not
+    from dferlib.datasets.standins import trees
 
     root = getattr(trees, f"write_{dataset}")(folder, subjects=subjects, seed=seed)
     sys.stdout.write(f"wrote procedural faces in the layout of {dataset} to {root}\n")

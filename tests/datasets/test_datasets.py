@@ -17,7 +17,7 @@ from dferlib.datasets import (
 )
 from dferlib.datasets.__main__ import main
 from dferlib.datasets.manifest import check_manifest, make_manifest
-from dferlib.datasets.readers.scan import search
+from dferlib.datasets.readers.folders import search
 from dferlib.datasets.standins import trees
 
 
@@ -68,7 +68,7 @@ def test_search_ends_in_a_large_folder(tmp_path, monkeypatch):
     for number in range(30):
         (tmp_path / str(number) / "a/b/c/d/e/f").mkdir(parents=True)
     assert max(len(path.relative_to(tmp_path).parts) for path in search(tmp_path)) == 4
-    monkeypatch.setattr("dferlib.datasets.readers.scan.SEARCH_FOLDERS", 7)
+    monkeypatch.setattr("dferlib.datasets.readers.folders.SEARCH_FOLDERS", 7)
     assert len(list(search(tmp_path))) == 7
 
 

@@ -19,7 +19,13 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm.auto import tqdm
 
-from dferlib.datasets.doctor.likeness import SIDE, key_frames, thumbnails
+from dferlib.datasets.doctor.likeness import (
+    SIDE,
+    find_jumps,
+    key_frames,
+    thumbnail,
+    thumbnails,
+)
 from dferlib.datasets.faces.crops import Crops, read_clip
 from dferlib.datasets.faces.geometry import read_landmarks
 from dferlib.datasets.faces.options import FaceOptions
@@ -42,7 +48,8 @@ class Inspection:
     be read; `rows` are the clips that could be cropped, `thumbs` the thumbnails (len(rows), 3, 16,
     16) of their first, middle and last crop; `notes` says by clip_id what was odd about a crop, and
     `records` how each face was found, see `FaceRecord`; `copies` are groups of clips with the same
-    files, byte by byte, `shared` the number of images that stand in several clips.
+    files, byte by byte, `shared` the number of images that stand in several clips; `jumps` are
+    frames that do not fit between their neighbours.
     """
 
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -53,6 +60,7 @@ class Inspection:
     records: tuple[Mapping[str, Any], ...] = ()
     copies: tuple[tuple[str, ...], ...] = ()
     shared: int = 0
+    jumps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +73,7 @@ class _Seen:
     thumbs: np.ndarray | None
     note: str
     record: Mapping[str, Any]
+    jumps: tuple[str, ...]
 
 
 def inspect_files(scan: Scan, faces: FaceOptions, progress: bool = False) -> Inspection:
@@ -88,6 +97,7 @@ def inspect_files(scan: Scan, faces: FaceOptions, progress: bool = False) -> Ins
         {clips[row].clip_id: seen[row].note for row in rows if seen[row].note},
         tuple(seen[row].record for row in rows),
         *_find_copies(clips, [one.digests for one in seen]),
+        tuple(jump for one in seen for jump in one.jumps),
     )
 
 
@@ -116,7 +126,10 @@ def _inspect(clips: Sequence[Clip], faces: FaceOptions) -> list[_Seen]:
 def _look_at(clip: Clip, faces: FaceOptions) -> _Seen:
     files = clip.frames or ((clip.video,) if clip.video else ())
     digests = np.array([_digest(path) for path in files], dtype=np.uint64)
-    faults = [_fault(load_rgb, path) for path in clip.frames]
+    small: list[np.ndarray] = []
+    faults = [
+        _fault(lambda file: small.append(thumbnail(load_rgb(file))), path) for path in clip.frames
+    ]
     faults += [_fault(read_landmarks, path) for path in clip.landmarks if path]
     faults = [fault for fault in faults if fault]
     thumbs, note, record = None, "", {}
@@ -128,7 +141,12 @@ def _look_at(clip: Clip, faces: FaceOptions) -> _Seen:
         except DatasetError as error:
             faults.append(str(error))
     kinds = Counter() if faults else _kinds(clip, clip.frames)
-    return _Seen(kinds, faults, digests, thumbs, note, record)
+    jumps = (
+        () if faults else tuple(Path(clip.frames[at]).name for at in find_jumps(np.array(small)))
+    )
+    return _Seen(
+        kinds, faults, digests, thumbs, note, record, tuple(f"{clip.clip_id}: {at}" for at in jumps)
+    )
 
 
 def _fault(read: Callable[[str], object], path: str) -> str:

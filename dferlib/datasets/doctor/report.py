@@ -14,9 +14,10 @@ from PIL import Image
 
 from dferlib.datasets.doctor.contact_sheet import contact_sheet
 from dferlib.datasets.doctor.diagnosis import SHOWN, Finding, diagnose
-from dferlib.datasets.doctor.facts import UNKNOWN, Facts
+from dferlib.datasets.doctor.facts import Facts
 from dferlib.datasets.faces.report import FaceReport
 from dferlib.datasets.readers.access import ACCESS
+from dferlib.datasets.readers.scan import UNKNOWN
 
 VERDICTS = {
     "stop": "NOT READY: this cannot be used as it is",

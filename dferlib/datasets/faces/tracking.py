@@ -19,6 +19,7 @@ LEAST_SEEN = 5  # frames: a face that replaces the chosen one, after a cut, show
 # zoom with a mouth that opens.
 SMOOTH_CENTRE, SMOOTH_SIDE, SMOOTH_TURN = 0.08, 0.24, 0.08
 MEDIAN = 5
+FPS_ASSUMED = 25.0  # of frames whose rate nobody says
 
 
 @dataclass
@@ -107,7 +108,10 @@ def borrow(places: np.ndarray) -> np.ndarray:
 
 
 def smooth(places: np.ndarray, fps: float) -> np.ndarray:
-    """Take the detector's jitter out of places (T, 4), without delay and not across cuts."""
+    """Take the detector's jitter out of places (T, 4), without delay and not across cuts.
+
+    An `fps` of -1, of clips that do not say theirs, counts as 25.
+    """
     parts = np.split(places, _cuts(places))
     return np.concatenate([_smooth_shot(part, fps) for part in parts])
 
@@ -130,6 +134,7 @@ def _smooth_shot(places: np.ndarray, fps: float) -> np.ndarray:
     beyond = len(places)
     values = np.pad(values, ((beyond, beyond), (0, 0)), mode="reflect", reflect_type="odd")
     seconds = (SMOOTH_CENTRE, SMOOTH_CENTRE, SMOOTH_SIDE, SMOOTH_TURN)
+    fps = fps if fps > 0 else FPS_ASSUMED
     for column, width in enumerate(seconds):
         values[:, column] = gaussian_filter1d(values[:, column], width * fps, mode="nearest")
     values = values[beyond:-beyond]
