@@ -219,7 +219,8 @@ def _look_at_crops(
 ) -> dict[str, Any]:
     """Near-duplicates, crops without content and worst crops, from thumbnails of clips.
 
-    `thumbs` are (len(rows), 3, 16, 16), `rows` their rows in the manifest. `fetch` gives the crop of a clip, by its row in the manifest, at one of the three places.
+    `thumbs` are (len(rows), 3, 16, 16), `rows` their rows in the manifest; `fetch` gives the crop
+    of a clip, by its row in the manifest, at one of the three places.
     """
     if not len(rows):
         return {}

@@ -146,7 +146,8 @@ def _labels(facts: Facts) -> Iterator[Finding]:
         texts = texts if len(texts) <= FEW else [*texts[:FEW], "and more in the table"]
         yield Finding(
             "look",
-            f"{plural(len(facts.differences), 'count')} differ from the copy that papers describe",
+            f"{plural(len(facts.differences), 'count differs', 'counts differ')} from the copy "
+            "that papers describe",
             f"{_ask(facts)}say n beside every number and compare no accuracy with published ones",
             tuple(texts),
         )

@@ -56,8 +56,10 @@ def ordered_frames(folder: Path, order: str = "") -> list[Path]:
     if decimal != by_name:
         raise _question(folder, by_name, decimal)
     fractions = any(re.search(r"[0-9]\.[0-9]", path.stem) for path in files)
-    numbers = Counter(map(_last_number, files))
-    if by_last != by_name and max(numbers.values()) == 1 and not fractions:
+    # with s1_f9, s1_f10, s2_f1 the first number has several frames; of 847_1, 123_2 neither has
+    once = max(Counter(map(_last_number, files)).values(), default=1) == 1
+    once = once and len({tuple(_natural(path)[:-2]) for path in files}) == len(files)
+    if by_last != by_name and once and not fractions:
         raise _question(folder, by_name, by_last)
     return by_name
 
