@@ -115,6 +115,11 @@ def is_plain(text: str) -> bool:
     return text.isprintable() or not any(category(char) in NOT_PLAIN for char in text)
 
 
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 clip`, `2 clips`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def one_form(text: str) -> str:
     """The text in composed form (NFC): disks and tables write one accented name in two ways."""
     return normalize("NFC", text)

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from dferlib.datasets.doctor.facts import Facts
 from dferlib.datasets.folds import MIN_FOLDS
-from dferlib.datasets.manifest import letters
+from dferlib.datasets.manifest import letters, plural
 from dferlib.datasets.readers.scan import EXCLUDE_FILE, UNKNOWN
 
 LEVELS = ("stop", "look", "note")  # cannot be used so; look before use; nothing to do
@@ -32,11 +32,6 @@ class Finding:
     what: str
     do: str = ""
     where: tuple[str, ...] = ()
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """A count with its noun: `1 clip`, `2 clips`."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def diagnose(facts: Facts) -> tuple[Finding, ...]:

@@ -13,9 +13,10 @@ import pandas as pd
 from PIL import Image
 
 from dferlib.datasets.doctor.contact_sheet import contact_sheet
-from dferlib.datasets.doctor.diagnosis import FEW, SHOWN, Finding, diagnose, plural
+from dferlib.datasets.doctor.diagnosis import FEW, SHOWN, Finding, diagnose
 from dferlib.datasets.doctor.facts import Facts
 from dferlib.datasets.faces.report import FaceReport
+from dferlib.datasets.manifest import plural
 from dferlib.datasets.readers.access import ACCESS
 from dferlib.datasets.readers.scan import UNKNOWN
 

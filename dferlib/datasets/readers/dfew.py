@@ -23,7 +23,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dferlib.datasets.manifest import DATASETS, DatasetError
+from dferlib.datasets.manifest import DATASETS, DatasetError, plural
 from dferlib.datasets.media.video import probe_all
 from dferlib.datasets.readers.access import how_to_get
 from dferlib.datasets.readers.folders import (
@@ -101,7 +101,7 @@ def scan(
     return Scan(
         "dfew",
         root,
-        f"{kind} of {len(there)} clips, lists in {below(root, lists[0].parent)}",
+        f"{kind} of {plural(len(there), 'clip')}, lists in {below(root, lists[0].parent)}",
         tuple(clips),
         _count(clips),
         (*choice.problems(), *spare, *problems),
@@ -157,7 +157,7 @@ def _read_lists(lists: Sequence[Path]) -> tuple[dict[str, tuple[str, str]], list
         if different:
             problems.append(
                 f"{path.name} of training differs from the other four test sets in "
-                f"{len(different)} clips, for example {min(different)}; test sets count"
+                f"{plural(len(different), 'clip')}, for example {min(different)}; test sets count"
             )
     return dict(sorted(labels.items())), problems
 

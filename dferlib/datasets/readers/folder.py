@@ -41,6 +41,7 @@ from dferlib.datasets.manifest import (
     class_name,
     is_plain,
     one_form,
+    plural,
 )
 from dferlib.datasets.media.video import VIDEOS, VideoFacts, probe_all
 from dferlib.datasets.readers.folders import describe_content, is_junk, subfolders
@@ -167,7 +168,7 @@ def _list_classes(root: Path, places: Places, told: _Told) -> list[_Row]:
         raise DatasetError(f"{root} has folders that are no class: {unknown[0]}.\n{HELP}")
     if ignored:
         shown = ", ".join(f"{path.parent.name}/{path.name}" for path in ignored[:SHOWN])
-        count = "1 file is no clip" if len(ignored) == 1 else f"{len(ignored)} files are no clips"
+        count = plural(len(ignored), "file is no clip", "files are no clips")
         told.problems.append(f"{count}: {shown}{' and more' if len(ignored) > SHOWN else ''}")
     return rows
 
@@ -194,7 +195,7 @@ def _read_table(table: Path, subject: str, told: _Told) -> list[_Row]:
         gaps = [row.name for row in rows if not row.subject]
         if gaps:
             shown = f"{', '.join(gaps[:SHOWN])}{' and more' if len(gaps) > SHOWN else ''}"
-            count = "1 clip has" if len(gaps) == 1 else f"{len(gaps)} clips have"
+            count = plural(len(gaps), "clip has", "clips have")
             told.doubts.append(
                 f"{count} no subject in {TABLE}, {shown}: each counts as a person of its own, and "
                 "may be in the training part with others of the same person in the test part"
@@ -256,7 +257,7 @@ def _list_pairs(found: Mapping[_Row, Path]) -> Iterator[str]:
         stems.setdefault(stem, []).append(row.name)
     pairs = [names for names in stems.values() if len(names) > 1]
     if pairs:
-        count = "1 clip is" if len(pairs) == 1 else f"{len(pairs)} clips are"
+        count = plural(len(pairs), "clip is", "clips are")
         yield (
             f"{count} listed in two formats, such as {' and '.join(pairs[0])}: both are read as "
             "clips of their own; take one of the lines out of the table if they show the same"

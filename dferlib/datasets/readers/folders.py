@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dferlib.datasets.manifest import DatasetError, MissingDatasetError, is_plain
+from dferlib.datasets.manifest import DatasetError, MissingDatasetError, is_plain, plural
 
 JUNK = {"thumbs.db", "__macosx", "desktop.ini"}
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
@@ -107,10 +107,9 @@ def describe_unread(root: Path, beside: Sequence[Path], pattern: str, what: str)
     if not names:
         return []
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    noun = what.split()[-1]
-    count = f"1 file looks like {what} of this dataset and is"
-    if len(names) > 1:
-        count = f"{len(names)} files look like {noun}s of this dataset and are"
+    one = f"file looks like {what} of this dataset and is"
+    several = f"files look like {what.split()[-1]}s of this dataset and are"
+    count = plural(len(names), one, several)
     return [f"{count} not read, by the name: {', '.join(names[:SHOWN])}{more}"]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from dferlib.datasets.manifest import DatasetError
+from dferlib.datasets.manifest import DatasetError, plural
 from dferlib.datasets.readers.folders import matching_files
 
 SHOWN_GAPS = 20  # numbers of missing frames that are listed
@@ -130,9 +130,7 @@ def unread_frames(folder: Path, read: Iterable[Path]) -> str:
     if not names:
         return ""
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    what = "1 file looks like a frame and is" if len(names) == 1 else (
-        f"{len(names)} files look like frames and are"
-    )  # fmt: skip
+    what = plural(len(names), "file looks like a frame and is", "files look like frames and are")
     return f"{what} not read: {', '.join(names[:SHOWN_NAMES])}{more}"
 
 

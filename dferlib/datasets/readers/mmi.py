@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dferlib.datasets.manifest import DATASETS, DatasetError
+from dferlib.datasets.manifest import DATASETS, DatasetError, plural
 from dferlib.datasets.media.video import VIDEOS, VideoFacts, probe_all
 from dferlib.datasets.readers.access import how_to_get
 from dferlib.datasets.readers.folders import (
@@ -104,7 +104,7 @@ def scan(
     found = [session for session in found if session.clip_id not in exclude]
     facts, damaged = probe_all([session.video for session in found])
     problems = [
-        f"{count} session{'s' * (count > 1)} left out: {why}" for why, count in sorted(left.items())
+        f"{plural(count, 'session')} left out: {why}" for why, count in sorted(left.items())
     ]
     clips = [
         _make_clip(session, facts[str(session.video)], problems)

@@ -11,7 +11,7 @@ import filecmp
 from collections.abc import Sequence
 from pathlib import Path
 
-from dferlib.datasets.manifest import DatasetError
+from dferlib.datasets.manifest import DatasetError, plural
 from dferlib.datasets.readers.folders import below, is_junk
 
 FOLDER = "frames"  # what `prefer` calls a folder of frames
@@ -63,7 +63,7 @@ class Places:
         for first, other in self._copies:
             pairs.setdefault(self._roots(first, other), []).append((first, other))
         return [
-            f"{_clips(len(same))} there twice with the same files, such as "
+            f"{plural(len(same), 'clip is', 'clips are')} there twice with the same files, such as "
             f"{below(self.root, same[0][0])} and {below(self.root, same[0][1])}; the first is read"
             for same in pairs.values()
         ]
@@ -81,8 +81,9 @@ class Places:
         if self.prefer:
             return []
         return [
-            f"{_clips(len(same))} there in two formats, such as {below(self.root, same[0][0])} and "
-            f"{below(self.root, same[0][1])}: the first is read; prefer={second!r} takes the other"
+            f"{plural(len(same), 'clip is', 'clips are')} there in two formats, such as "
+            f"{below(self.root, same[0][0])} and {below(self.root, same[0][1])}: the first is "
+            f"read; prefer={second!r} takes the other"
             for (_, second), same in pairs.items()
         ]
 
@@ -91,10 +92,6 @@ class Places:
         while first.name == other.name and self.root not in (first, other):
             first, other = first.parent, other.parent
         return first, other
-
-
-def _clips(count: int) -> str:
-    return "1 clip is" if count == 1 else f"{count} clips are"
 
 
 def same_content(first: Path, second: Path) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dferlib.datasets.manifest import DATASETS, DatasetError, one_form, printable
+from dferlib.datasets.manifest import DATASETS, DatasetError, one_form, plural, printable
 from dferlib.datasets.readers.tables import read_text
 
 EXCLUDE_FILE = "exclude.txt"  # in a dataset's folder: clips that its user leaves out
@@ -108,7 +108,8 @@ class Scan:
         if self.errors:
             shown = "\n  ".join(self.errors[:5])
             raise DatasetError(
-                f"{self.dataset} in {self.root} has {len(self.errors)} damaged or missing clips:\n"
+                f"{self.dataset} in {self.root} has "
+                f"{plural(len(self.errors), 'damaged or missing clip')}:\n"
                 f"  {shown}\n`python -m dferlib.datasets check {self.dataset} ROOT` lists all. "
                 f"Copy them anew from the dataset, or leave clips out: their ids in {EXCLUDE_FILE}"
             )
@@ -140,7 +141,8 @@ class Golden:
         if expected := self.clips_per_subject:
             found = Counter(Counter(clip.subject for clip in scan.clips).values())
             for clips in sorted({*expected, *found}):
-                rows.append((f"subjects with {clips} clips", expected.get(clips, 0), found[clips]))
+                name = f"subjects with {plural(clips, 'clip')}"
+                rows.append((name, expected.get(clips, 0), found[clips]))
         return rows
 
 
