@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dferlib.datasets import DatasetError, check, load_manifest
+from dferlib.datasets.__main__ import main
 from dferlib.datasets.doctor.diagnosis import same_names
 from dferlib.datasets.readers.frames import ordered_frames
 from dferlib.datasets.sources import scan_dataset
@@ -378,3 +379,64 @@ def test_crops_that_show_nothing_are_counted(tmp_path, flat, level):
     if flat == 3:
         assert found[0].what.startswith("8% of the crops show nothing, in 3 of 36 clips")
         assert found[0].where == tuple(f"anger/{n}: 3 of 3 crops" for n in range(3))
+
+
+def fade(root):
+    """A clip of ten frames that change a little from one to the next."""
+    start, change = (np.asarray(picture(seed)).astype(float) for seed in (3, 4))
+    for number in range(10):
+        pixels = (start + (change - start) * number / 40).astype(np.uint8)
+        path = root / f"anger/x/{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "what", "where"),
+    [
+        (None, None, None, ()),
+        (4, "other", "1 frame does not fit", ("anger/x: 04.png",)),
+        (0, "other", "1 frame does not fit", ("anger/x: 00.png",)),
+        (9, "other", "1 frame does not fit", ("anger/x: 09.png",)),
+        (4, "05", "1 clip has the same picture twice", ("anger/x: 04.png = 05.png",)),
+    ],
+)
+def test_frames_of_another_clip_or_of_another_place_are_seen(tmp_path, place, content, what, where):
+    root = fade(tmp_path)
+    if content == "other":
+        picture(50).save(root / f"anger/x/{place:02d}.png")
+    elif content:
+        shutil.copy(root / f"anger/x/{content}.png", root / f"anger/x/{place:02d}.png")
+    report = check("folder", root, cropped=True)
+    found = [f for f in report.findings if "not fit between" in f.what or "twice" in f.what]
+    assert [finding.where for finding in found] == ([where] if what else [])
+    assert all(finding.what.startswith(what) for finding in found)
+
+
+def test_the_report_fits_on_a_screen_and_the_file_has_all_of_it(tmp_path, capsys):
+    root = tmp_path / "data"
+    for person in range(24):
+        frames(root / f"anger/a_clip_with_a_rather_long_name_{person}", ["1.png", "a.heic"], person)
+    frames(root / "fear/x", ["1.png"], 70)
+    for person in range(20):
+        (root / f"anger/a_clip_with_a_rather_long_name_{person}/1.png").write_bytes(b"")
+    assert main(["check", "folder", str(root), "--text", str(tmp_path / "all.txt")]) == 1
+    shown = capsys.readouterr().out
+    assert sum(-(-max(1, len(line)) // 100) for line in shown.splitlines()) <= 42
+    assert shown.index("[stop]") < shown.index("[look]")
+    assert f"It is in {tmp_path / 'all.txt'}" in shown
+    full = (tmp_path / "all.txt").read_text(encoding="utf-8")
+    assert all(f"long_name_{person}/1.png is empty" in full for person in range(20))
+
+
+def test_exact_copies_are_one_group_and_not_pairs(tmp_path):
+    for number in range(8):
+        frames(tmp_path / f"{LABELS[number % 2]}/{number}", ["1.png", "2.png"], 10 * number)
+    for number in range(4):
+        shutil.copytree(tmp_path / "anger/2", tmp_path / f"anger/again{number}")
+    report = check("folder", tmp_path, cropped=True)
+    groups = [f for f in report.findings if "same files twice" in f.what]
+    assert [len(finding.where) for finding in groups] == [1]
+    assert groups[0].where[0].count("anger/again") == 4
+    assert not [f for f in report.findings if any("again" in w for w in f.where) and f != groups[0]]

@@ -84,6 +84,7 @@ def check(
         shared=seen.shared,
         notes=seen.notes,
         jumps=seen.jumps,
+        repeats=seen.repeats,
         faces=make_faces_table(seen.records),
         read="every file was read, and three crops of each clip were looked at",
         **_look_at_crops(

@@ -42,6 +42,7 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
         *_doubts(facts),
         *_labels(facts),
         *_copies(facts),
+        *_repeats(facts),
         *_twins(facts),
         *_faces(facts),
         *_subjects(facts),
@@ -174,6 +175,18 @@ def _copies(facts: Facts) -> Iterator[Finding]:
     if facts.shared and not facts.copies:
         images = plural(facts.shared, "image stands", "images stand")
         yield Finding("note", f"{images} in several clips, byte by byte")
+
+
+def _repeats(facts: Facts) -> Iterator[Finding]:
+    """Pictures that stand twice in one clip: films hold one, a frame may also have been lost."""
+    if facts.repeats:
+        yield Finding(
+            "note",
+            f"{plural(len(facts.repeats), 'clip has', 'clips have')} the same picture twice, byte "
+            "by byte",
+            "films hold a picture; in a camera's recording one file has overwritten another",
+            facts.repeats,
+        )
 
 
 def _twins(facts: Facts) -> Iterator[Finding]:

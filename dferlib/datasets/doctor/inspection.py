@@ -49,7 +49,7 @@ class Inspection:
     16) of their first, middle and last crop; `notes` says by clip_id what was odd about a crop, and
     `records` how each face was found, see `FaceRecord`; `copies` are groups of clips with the same
     files, byte by byte, `shared` the number of images that stand in several clips; `jumps` are
-    frames that do not fit between their neighbours.
+    frames that do not fit between their neighbours, `repeats` clips with one picture twice.
     """
 
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -61,6 +61,7 @@ class Inspection:
     copies: tuple[tuple[str, ...], ...] = ()
     shared: int = 0
     jumps: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ class _Seen:
     note: str
     record: Mapping[str, Any]
     jumps: tuple[str, ...]
+    repeats: tuple[str, ...]
 
 
 def inspect_files(scan: Scan, faces: FaceOptions, progress: bool = False) -> Inspection:
@@ -98,6 +100,7 @@ def inspect_files(scan: Scan, faces: FaceOptions, progress: bool = False) -> Ins
         tuple(seen[row].record for row in rows),
         *_find_copies(clips, [one.digests for one in seen]),
         tuple(jump for one in seen for jump in one.jumps),
+        tuple(repeat for one in seen for repeat in one.repeats),
     )
 
 
@@ -141,12 +144,29 @@ def _look_at(clip: Clip, faces: FaceOptions) -> _Seen:
         except DatasetError as error:
             faults.append(str(error))
     kinds = Counter() if faults else _kinds(clip, clip.frames)
-    jumps = (
-        () if faults else tuple(Path(clip.frames[at]).name for at in find_jumps(np.array(small)))
-    )
+    jumps = [] if faults else find_jumps(np.array(small))
     return _Seen(
-        kinds, faults, digests, thumbs, note, record, tuple(f"{clip.clip_id}: {at}" for at in jumps)
+        kinds,
+        faults,
+        digests,
+        thumbs,
+        note,
+        record,
+        tuple(f"{clip.clip_id}: {Path(clip.frames[at]).name}" for at in jumps),
+        _describe_repeats(clip, digests),
     )
+
+
+def _describe_repeats(clip: Clip, digests: np.ndarray) -> tuple[str, ...]:
+    """Frames of a clip that are the same file byte by byte, the first two of them by name."""
+    _, first, counts = np.unique(digests, return_index=True, return_counts=True)
+    if not clip.frames or counts.max() == 1:
+        return ()
+    one = int(first[counts > 1].min())
+    other = int(np.flatnonzero(digests == digests[one])[1])
+    names = " = ".join(Path(clip.frames[at]).name for at in (one, other))
+    more = int((counts - 1).sum()) - 1
+    return (f"{clip.clip_id}: {names}{f' and {more} more' if more else ''}",)
 
 
 def _fault(read: Callable[[str], object], path: str) -> str:
