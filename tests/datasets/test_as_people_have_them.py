@@ -430,6 +430,16 @@ def test_the_report_fits_on_a_screen_and_the_file_has_all_of_it(tmp_path, capsys
     assert all(f"long_name_{person}/1.png is empty" in full for person in range(20))
 
 
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [((8, 9, 10), ""), ((3, 6, 9), ""), ((8, 9, 4294967296), "x_9.png and x_4294967296.png")],
+)
+def test_a_step_in_the_numbers_of_own_frames_is_said(tmp_path, numbers, told):
+    frames(tmp_path / "anger/x", [f"x_{number}.png" for number in numbers])
+    problems = scan_dataset("folder", tmp_path).problems
+    assert problems == ((f"anger/x: frames may be missing between {told}",) if told else ())
+
+
 def test_exact_copies_are_one_group_and_not_pairs(tmp_path):
     for number in range(8):
         frames(tmp_path / f"{LABELS[number % 2]}/{number}", ["1.png", "2.png"], 10 * number)

@@ -45,7 +45,7 @@ from dferlib.datasets.manifest import (
 )
 from dferlib.datasets.media.video import VIDEOS, VideoFacts, probe_all
 from dferlib.datasets.readers.folders import describe_content, is_junk, subfolders
-from dferlib.datasets.readers.frames import ordered_frames, unread_frames
+from dferlib.datasets.readers.frames import describe_step, ordered_frames, unread_frames
 from dferlib.datasets.readers.places import Places
 from dferlib.datasets.readers.scan import UNKNOWN, Clip, Golden, Scan, check_exclude
 from dferlib.datasets.readers.tables import (
@@ -291,6 +291,8 @@ def _make_clips(
             told.doubts.append(f"{row.name}: {unread}")
         if not files:
             raise DatasetError(f"clip {path} has no frames with a number in their names")
+        if step := describe_step(files):
+            told.problems.append(f"{row.name}: {step}")
         frames, count = tuple(map(str, files)), len(files)
     apex, onset = (frame_number(text, frames, count, row.where) for text in (row.apex, row.onset))
     options = {"onset": onset, "cropped": cropped, "video": video, "count": count}

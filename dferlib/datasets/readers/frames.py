@@ -134,6 +134,21 @@ def unread_frames(folder: Path, read: Iterable[Path]) -> str:
     return f"{what} not read: {', '.join(names[:SHOWN_NAMES])}{more}"
 
 
+def describe_step(files: Sequence[Path]) -> str:
+    """Where the numbers of ordered frames take a larger step than usual, in words; "" if nowhere.
+
+    Only of names that differ in one whole number.
+    """
+    parts = [_natural(path) for path in files]
+    if len({tuple(one[:-2] + one[-1:]) for one in parts}) != 1 or len(parts) < 3:
+        return ""
+    steps = [after[-2] - before[-2] for before, after in pairwise(parts)]
+    widest = steps.index(max(steps))
+    if max(steps) == min(steps) or re.search(r"[0-9]\.[0-9]", files[0].stem):
+        return ""
+    return f"frames may be missing between {files[widest].name} and {files[widest + 1].name}"
+
+
 def describe_gaps(numbers: Iterable[int], first: int) -> str:
     """Numbers that are missing from `first` up to the highest, in words; "" if none is."""
     missing, count, expected = [], 0, first
