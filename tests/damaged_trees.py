@@ -151,7 +151,7 @@ def judge(answer: dict, clean: list[str], done: list[str]) -> None:
         assert not lost or told, f"lost without a word: {lost}"
         assert len(manifest) in [check["counts"].get(name) for name in COUNTS]
     if store is not None:
-        assert store[0] == len(manifest)
+        assert store["clips"] == len(manifest)
 
 
 def outcome(answer: dict, clean: dict) -> str:
@@ -165,9 +165,32 @@ def outcome(answer: dict, clean: dict) -> str:
     told = [
         (
             sorted(found["manifest"]["ok"]),
-            *(len(found["check"].get("ok", {}).get(name, ())) for name in ("errors", "problems")),
-            found["store"]["ok"][2],
+            *(sorted(found["check"].get("ok", {}).get(name, ())) for name in ("errors", "told")),
+            found["store"]["ok"]["notes"],
         )
         for found in (answer, clean)
     ]
     return "unaffected" if told[0] == told[1] else "counted"
+
+
+def silent_differences(answer: dict, clean: dict) -> list[str]:
+    """How the clips of an "unaffected" tree differ from the `clean` one's all the same, in words.
+
+    Each is "labels" (label, subject or part), "peak", "order" of the frames, "missing frames",
+    "more frames" or "pixels"; ", but counted" where the counts of a whole copy would tell.
+    """
+    there, here = (found["store"]["ok"]["content"] for found in (clean, answer))
+    counts = [found["check"]["ok"]["counts"] for found in (clean, answer)]
+    found = set()
+    for name, old in there.items():
+        new = here[name]
+        if any(old[what] != new[what] for what in ("label", "subject", "split")):
+            found.add("labels")
+        if any(old[what] != new[what] for what in ("apex", "onset")):
+            found.add("peak")
+        before, after = old["frames"], new["frames"]
+        if len(after) != len(before):
+            found.add("missing frames" if len(after) < len(before) else "more frames")
+        elif after != before:
+            found.add("order" if sorted(after) == sorted(before) else "pixels")
+    return sorted(what + ", but counted" * (counts[0] != counts[1]) for what in found)

@@ -321,7 +321,10 @@ def snapshot(folder, skip):
 
 
 def read_everything(dataset, root, cache):
-    """Manifest, check and store of a tree: what came out, or the error's type and text."""
+    """Manifest, check and store of a tree: what came out, or the error's type and text.
+
+    Texts call the tree's folder ROOT, so that those of two trees can be compared.
+    """
     from dferlib.datasets import check, load_manifest, open_store
 
     def attempt(read):
@@ -336,13 +339,27 @@ def read_everything(dataset, root, cache):
     def report():
         found = check(dataset, root)
         counts = dict(zip(found.counts["what"], map(int, found.counts["found"]), strict=True))
-        told = {"errors": [*found.errors], "problems": [*found.problems]}
-        return {**told, "counts": counts, "text": str(found)}
+        told = [(finding.what, *finding.where) for finding in found.findings if not facts(finding)]
+        told = [line.replace(str(root), "ROOT") for lines in told for line in lines]
+        lists = {"errors": [*found.errors], "problems": [*found.problems], "told": told}
+        return {**lists, "counts": counts, "text": str(found)}
+
+    def facts(finding):
+        """Whether a finding only compares with the counts of a whole copy."""
+        return "copy that papers describe" in finding.what
 
     def store():
         build = {"source": "real", "data_root": root, "cache_dir": cache, "size": 16}
         found = open_store(dataset, **build, workers=1, progress=False, verify=True)
-        return [len(found.manifest), len(found.frames), len(found.notes)]
+        rows = found.manifest.to_dict("records")
+        content = {
+            row["clip_id"]: {
+                **{name: row[name] for name in ("label", "subject", "split", "apex", "onset")},
+                "frames": [zlib.crc32(frame.tobytes()) for frame in found.clip(at)],
+            }
+            for at, row in enumerate(rows)
+        }
+        return {"clips": len(rows), "notes": dict(found.notes), "content": content}
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

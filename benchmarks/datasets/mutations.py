@@ -10,9 +10,13 @@ watched for hanging, by seconds of a core, and for writing outside its cache.
 
 named error  the manifest or the store is refused with a DatasetError or a StoreError
 counted      the store is filled, and clips are left out, or the report says what is odd
-unaffected   the same clips and the same report as without the damage
+unaffected   the same clips and the same report as without the damage: read as if whole
 failed       anything else: a crash, a hang, another error, too much time or memory, clips lost
              without a word, a write outside the cache
+
+Of those read as if whole, `silent` counts the trees whose labels, order, number of frames or pixels
+differ from the whole tree's; all of them are listed. Where only the counts of a whole copy would
+tell, which a small tree never has, it says so.
 
 The record goes to results/robustness/mutations.json and is written after every dataset.
 """
@@ -34,6 +38,7 @@ from dferlib.files import project_root, write_json
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import damaged_trees
+from damaged_trees import silent_differences
 
 PARTS = ("manifest", "check", "store")
 
@@ -48,12 +53,14 @@ def measure(dataset: str, cases: int, place: Path) -> dict:
     clean = reader.read(dataset, tree, place / f"cache-{dataset}")
     outcomes: Counter[str] = Counter()
     ways: dict[str, Counter[str]] = {}
-    failures, seconds, peak = [], 0.0, 0
+    failures, silent, seconds, peak = [], [], 0.0, 0
     for case in tqdm(range(cases), desc=dataset, unit="tree", leave=False):
         done, answer = damaged_trees.show(reader, dataset, case, tree, place / "case")
         try:
             damaged_trees.judge(answer, clean["manifest"]["ok"], done)
             came = damaged_trees.outcome(answer, clean)
+            if came == "unaffected" and (what := silent_differences(answer, clean)):
+                silent.append({"case": case, "damage": done, "differ": what})
         except AssertionError as error:
             came = "failed"
             failures.append({"case": case, "damage": done, "why": str(error)[:500]})
@@ -70,9 +77,11 @@ def measure(dataset: str, cases: int, place: Path) -> dict:
     return {
         "cases": cases,
         **{name: outcomes[name] for name in ("named error", "counted", "unaffected", "failed")},
+        "silent": len(silent),
         "most_seconds": round(seconds, 2),
         "peak_mb": round(peak / 1024),
         "failures": failures,
+        "silent_differences": silent,
         "by_damage": {way: dict(sorted(ways[way].items())) for way in sorted(ways)},
     }
 
@@ -91,10 +100,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         for dataset in chosen.datasets:
             row = rows[dataset] = measure(dataset, cases, Path(place))
-            print(dataset, "  ".join(f"{k} {row[k]}" for k in list(row)[:7]), flush=True)
+            print(dataset, "  ".join(f"{k} {row[k]}" for k in list(row)[:8]), flush=True)
+            for one in row["silent_differences"]:
+                print(f"  silent: {one}", flush=True)
             for failure in row["failures"]:
                 print(f"  {failure}", flush=True)
-            names = ("cases", "named error", "counted", "unaffected", "failed")
+            names = ("cases", "named error", "counted", "unaffected", "failed", "silent")
             total = {name: sum(one[name] for one in rows.values()) for name in names}
             record = {"total": total, "limits": limits, "datasets": rows, "provenance": made_by}
             write_json(folder / "mutations.json", record)

@@ -16,7 +16,7 @@ from dferlib.datasets.doctor.check import CheckReport, check
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.readers.access import access_table
 from dferlib.datasets.sources import READERS
-from dferlib.files import write_atomic
+from dferlib.files import cache_folder, digest, write_atomic
 
 OPTIONS = {
     "camera": "oulu: VL (visible light) or NI (near infrared)",
@@ -24,6 +24,9 @@ OPTIONS = {
     "images": "oulu: original or preprocessed; afew: aligned or videos; dfew: auto, frames, 16f or "
     "videos",
     "sessions": "mmi: a text file with the numbers of the sessions to keep",
+    "prefer": "all with videos: the format to take of a clip that is there in several, as mp4",
+    "subject": "folder: name of the column of subjects in labels.csv, or none",
+    "order": "folder: 'name' or 'last number', where frames could be sorted in two ways",
     "channel": "ravdess: speech or song",
     "faces": "all: how faces are found and cut out, as 'box=frame margin=0.25'; the docstring of "
     "dferlib.datasets.face_options explains them",
@@ -36,8 +39,9 @@ The report begins with what was found, then says on one line whether that can be
   USABLE, but look at this first              see the findings marked [look]
   NOT READY: this cannot be used as it is     see the findings marked [stop]
 
-Each finding says what to do after an arrow, and where. Then come the counts, beside those of the
-copy that papers describe, and how many clips each fold tests.
+Each finding says what to do after an arrow, and where; the worst come first, on one screen. A file
+holds all of it, with the counts beside those of the copy that papers describe, and how many clips
+each fold tests.
 """
 CHECK_END = """Exit status: 0 looked over, even if counts differ; 1 NOT READY; 2 nothing could be
 looked over.
@@ -67,28 +71,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = check(
             parsed.dataset, parsed.root, decode=not parsed.quick, progress=True, **options
         )
-        _write_report(report, parsed.crops, parsed.page)
+        place = _write_report(report, parsed)
     except (DatasetError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(f"{report}\n")
+    sys.stdout.write(f"{report}\nIt is in {place}\n")
     return 0 if report.usable else 1
 
 
-def _write_report(report: CheckReport, crops: str, page: str) -> None:
+def _write_report(report: CheckReport, parsed: argparse.Namespace) -> Path:
+    """Write the full text, and the picture and page that are asked for; returns the text's path."""
     sheet = report.sheet()
-    if crops and sheet is None:
+    if parsed.crops and sheet is None:
         raise DatasetError("no crop was looked at, so there is no picture of them; not --quick")
-    if crops:
-        path = Path(crops).with_suffix(".png")
+    if parsed.crops:
+        path = Path(parsed.crops).with_suffix(".png")
         write_atomic(path, lambda file: sheet.save(file, "PNG"))
-    if page:
+    if parsed.page:
         text = f"<!doctype html><meta charset='utf-8'>{report._repr_html_()}"
-        write_atomic(Path(page), lambda file: file.write(text.encode()))
+        write_atomic(Path(parsed.page), lambda file: file.write(text.encode()))
+    name = f"{report.dataset}-{digest(str(Path(parsed.root).absolute()))}.txt"
+    place = Path(parsed.text) if parsed.text else cache_folder() / "checks" / name
+    return write_atomic(place, lambda file: file.write(f"{report.full()}\n"), mode="w")
 
 
 def _write_fixture(dataset: str, folder: str, subjects: int, seed: int) -> int:
-    from dferlib.datasets.standins import trees  # the renderer needs torch, the check does not
+    # the renderer needs torch, the check does not
+    from dferlib.datasets.standins import trees
 
     root = getattr(trees, f"write_{dataset}")(folder, subjects=subjects, seed=seed)
     sys.stdout.write(f"wrote procedural faces in the layout of {dataset} to {root}\n")
@@ -118,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     look.add_argument(
         "--page", default="", metavar="HTML", help="write the report with its picture as a page"
+    )
+    look.add_argument(
+        "--text", default="", metavar="TXT", help="where the full report goes; else into the cache"
     )
     for name, meaning in OPTIONS.items():
         look.add_argument(f"--{name}", default="", help=meaning)

@@ -31,6 +31,8 @@ NORMALISATIONS = {
 }
 CROPS = ("five", "random", "none")
 PEAKS = ("annotated", "last", "middle")
+# datasets whose clips come back to neutral: where nobody annotated the peak, the last frame is none
+THERE_AND_BACK = ("mmi", "bu4dfe")
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,10 @@ class ClipLoader:
     In training `crop` is "five" (a corner or the centre), "random" (anywhere) or "none" (the
     centre), and `flip` mirrors every other clip; test clips are centred and not mirrored. `peak` is
     the frame that the sampler takes for the apex: the "annotated" one, the "last" or the "middle".
-    `sampler_options` go to the sampler, `normalise` is one of NORMALISATIONS. Where the sampler
-    returns whole clips, a batch holds as many as do not make it larger than `batch_size` clips of
-    `num_frames`, and one at least.
+    Where nobody annotated it, "annotated" is the last frame, or the middle one of MMI and BU-4DFE,
+    whose clips end as they began. `sampler_options` go to the sampler, `normalise` is one of
+    NORMALISATIONS. Where the sampler returns whole clips, a batch holds as many as do not make it
+    larger than `batch_size` clips of `num_frames`, and one at least.
     """
 
     store: FrameStore
@@ -125,8 +128,11 @@ class ClipLoader:
     def _apex(self) -> np.ndarray:
         """Frame (N,) that counts as the peak of each clip; -1 is the last."""
         count = self.store.manifest["n_frames"].to_numpy()
-        rules = {"last": np.full_like(count, -1), "middle": (count - 1) // 2}
-        return rules.get(self.peak, self.store.manifest["apex"].to_numpy())
+        last, middle = np.full_like(count, -1), (count - 1) // 2
+        if self.peak != "annotated":
+            return last if self.peak == "last" else middle
+        apex = self.store.manifest["apex"].to_numpy()
+        return np.where(apex < 0, middle if self.store.dataset in THERE_AND_BACK else last, apex)
 
     def _corners(self, rng: np.random.Generator | None, count: int) -> np.ndarray:
         """Top and left pixel (N, 2) of each clip's crop."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dferlib.datasets.manifest import DatasetError
+from dferlib.datasets.manifest import DatasetError, plural
 
 MIN_FOLDS = 3  # one to test, one to validate, one at least to train on
 VAL_STEP, VAL_FIRST = 10, 4  # of a training list: every tenth for validation, from the fifth
@@ -45,7 +45,7 @@ def subject_folds(manifest: pd.DataFrame, num_folds: int = 10) -> pd.Series:
         raise DatasetError(f"num_folds is {num_folds}; train, validation and test need {MIN_FOLDS}")
     if len(subjects) < num_folds:
         raise DatasetError(
-            f"{len(subjects)} subjects cannot fill {num_folds} folds; "
+            f"{plural(len(subjects), 'subject')} cannot fill {num_folds} folds; "
             "ask for fewer folds or a larger fraction"
         )
     fold = {subject: index % num_folds + 1 for index, subject in enumerate(subjects)}
@@ -60,8 +60,9 @@ def fitting_folds(manifest: pd.DataFrame, num_folds: int) -> int:
     subjects = manifest["subject"].nunique()
     if subjects < MIN_FOLDS:
         raise DatasetError(
-            f"{subjects} subjects are too few: training, validation and test need {MIN_FOLDS} or "
-            "more. Where labels.csv names no subjects every clip counts as a person of its own"
+            f"{plural(subjects, 'subject is', 'subjects are')} too few: training, "
+            f"validation and test need {MIN_FOLDS} or more. "
+            "Where labels.csv names no subjects every clip counts as a person of its own"
         )
     return min(num_folds, subjects)
 
@@ -138,8 +139,8 @@ def _split_official(manifest: pd.DataFrame, test: np.ndarray) -> Split:
         ordered = np.unique(subjects[rest])
     if len(ordered) < 2:
         raise DatasetError(
-            f"{len(ordered)} subjects or clips cannot be split into training and validation; "
-            "ask for a larger fraction"
+            f"{plural(len(ordered), 'subject or clip', 'subjects or clips')} cannot be split into "
+            "training and validation; ask for a larger fraction"
         )
     val = np.isin(subjects[rest], ordered[min(VAL_FIRST, len(ordered) - 1) :: VAL_STEP])
     return Split(rest[~val], rest[val], np.flatnonzero(test))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from unicodedata import category
+from unicodedata import category, normalize
 
 import pandas as pd
 
@@ -114,6 +115,26 @@ def is_plain(text: str) -> bool:
     return text.isprintable() or not any(category(char) in NOT_PLAIN for char in text)
 
 
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 clip`, `2 clips`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def one_form(text: str) -> str:
+    """The text in composed form (NFC): disks and tables write one accented name in two ways."""
+    return normalize("NFC", text)
+
+
+def letters(text: str) -> str:
+    """Letters, their marks and digits of any script, in lower case: names that look like one.
+
+    Leading zeros of numbers go, and so do signs, blanks and the difference of wide and narrow.
+    """
+    folded = normalize("NFKC", normalize("NFKC", text).casefold())
+    kept = "".join(char for char in folded if category(char)[0] in "LMN")
+    return re.sub(r"(?<!\d)0+(?=\d)", "", kept)
+
+
 def printable(text: str) -> str:
     """The text with what is not plain written as escapes, but for line breaks."""
     return "".join(
@@ -145,13 +166,13 @@ def check_name(dataset: str) -> str:
 def make_manifest(rows: Iterable[Mapping[str, Any]], dataset: str, source: str) -> pd.DataFrame:
     """Build a manifest from one mapping per clip and check it.
 
-    A row needs clip_id, subject, label and n_frames. Offsets follow from the order of the rows; fps
-    defaults to 25, apex and onset to -1 (unknown), split to "" (the dataset has none).
+    A row needs clip_id, subject, label and n_frames. Offsets follow from the order of the rows;
+    fps, apex and onset default to -1 (unknown), split to "" (the dataset has none).
     """
     frame = pd.DataFrame(list(rows))
     if frame.empty:
         raise DatasetError(f"no clips for the manifest of {dataset!r}")
-    defaults = {"fps": 25.0, "apex": -1, "onset": -1, "split": ""}
+    defaults = {"fps": -1.0, "apex": -1, "onset": -1, "split": ""}
     for name, value in defaults.items():
         if name not in frame:
             frame[name] = value

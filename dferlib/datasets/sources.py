@@ -30,11 +30,13 @@ from dferlib.datasets.manifest import (
     make_manifest,
     manifest_digest,
 )
-from dferlib.datasets.readers.scan import Clip, Scan, read_exclude
+from dferlib.datasets.readers.annotations import annotate
+from dferlib.datasets.readers.scan import EXCLUDE_FILE, UNKNOWN, Clip, Scan, read_exclude
 from dferlib.files import digest
 
 READERS = tuple(DATASETS)  # datasets whose files this version reads, one module each
 MIN_SUBJECTS = 10  # a fraction of a real dataset keeps at least so many, for ten folds
+SHOWN = 4  # counts and doubts in a warning
 
 
 class Produced(NamedTuple):
@@ -92,7 +94,9 @@ def find_source(
         _check_standin(dataset)
         return synthetic_source(dataset, fraction, difficulty, faces)
     try:
-        return real_source(scan_dataset(dataset, data_root, options), fraction, options, faces)
+        scan = scan_dataset(dataset, data_root, options)
+        warn_about(scan)
+        return real_source(scan, fraction, options, faces)
     except MissingDatasetError as error:
         if source == "real" or dataset in WITHOUT_STANDIN:
             raise
@@ -115,7 +119,8 @@ def scan_dataset(
 ) -> Scan:
     """Look for a real dataset with the options of its reader; see `open_store` for the errors.
 
-    Clips that `exclude.txt` in the dataset's folder names are left out.
+    Clips that `exclude.txt` in the dataset's folder names are left out, peaks that its `apex.csv`
+    names are taken.
     """
     options = dict(options or {})
     reader = load_reader(dataset)
@@ -124,7 +129,29 @@ def scan_dataset(
     excluded = (*options.get("exclude", ()), *read_exclude(root))
     if excluded:
         options["exclude"] = tuple(dict.fromkeys(excluded))
-    return replace(reader.scan(root, **options), excluded=options.get("exclude", ()))
+    found = replace(reader.scan(root, **options), excluded=tuple(options.get("exclude", ())))
+    return annotate(found)
+
+
+def warn_about(scan: Scan) -> None:
+    """One warning, if need be: counts that a whole copy does not have, and the scan's doubts."""
+    rows = load_reader(scan.dataset).GOLDEN.compare(scan)
+    wrong = [f"{there} instead of {known} {what}" for what, known, there in rows
+             if UNKNOWN not in (known, there) and known != there]  # fmt: skip
+    told = []
+    if wrong:
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        told.append(f"it has {', '.join(wrong[:SHOWN])}{more}")
+    told += scan.doubts[:SHOWN]
+    if len(scan.doubts) > SHOWN:
+        told.append(f"and {len(scan.doubts) - SHOWN} more to look at")
+    if told:
+        left = f", {len(scan.excluded)} left out by {EXCLUDE_FILE}" if scan.excluded else ""
+        warnings.warn(
+            f"{scan.dataset} in {scan.root}{left}: {'; '.join(told)}. "
+            f"`python -m dferlib.datasets check {scan.dataset} ROOT` says more",
+            stacklevel=3,
+        )
 
 
 def load_reader(dataset: str) -> ModuleType:
@@ -139,7 +166,7 @@ def find_root(dataset: str, data_root: str | Path | None = None) -> Path:
     """Folder of a real dataset: `data_root` or $DFER_DATA, or the dataset's own folder in it.
 
     MissingDatasetError, with the expected tree and how to apply for access, if neither is set or
-    there.
+    there; DatasetError if there are two such folders.
     """
     reader = load_reader(dataset)
     chosen = str(data_root or os.environ.get("DFER_DATA", ""))
@@ -155,6 +182,12 @@ def find_root(dataset: str, data_root: str | Path | None = None) -> Path:
         error = DatasetError if data_root else MissingDatasetError
         raise error(f"{name} is {chosen!r}, which is no folder.\n{reader.HELP}")
     below = [root / name for name in reader.FOLDER_NAMES if (root / name).is_dir()]
+    # on disks that know no case one folder has several of the names
+    if others := [path for path in below[1:] if not path.samefile(below[0])]:
+        raise DatasetError(
+            f"{root} has two folders for {dataset!r}, {below[0].name} and {others[0].name}: "
+            "give the path of the right one as data_root"
+        )
     return below[0] if below else root
 
 

@@ -162,8 +162,15 @@ def mcnemar(y_true: ArrayLike, first: ArrayLike, second: ArrayLike) -> McNemar:
 
     Under the null hypothesis each disagreement is a fair coin; without one, p is 1. That assumes
     independent clips: where clips of one person go together it rejects too often, and
-    `clustered.sign_flip` over persons does not.
+    `clustered.sign_flip` over persons does not. ValueError unless all three are one-dimensional and
+    of one length: a single prediction is not repeated.
     """
+    shapes = [np.shape(values) for values in (y_true, first, second)]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1:
+        raise ValueError(
+            f"truth and predictions have the shapes {shapes[0]}, {shapes[1]} and {shapes[2]}; "
+            "each needs one label for every clip, in one order"
+        )
     right, other = (np.asarray(y_true) == np.asarray(y) for y in (first, second))
     only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
     n = only_first + only_second

@@ -9,17 +9,34 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import pickletools
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from dferlib.files import cache_folder, write_atomic, write_json
 
 INITS = ("random", "torchvision", "synthetic")
 RUN = "run:"  # and then <paper>/<run id>
+MOST_EXCHANGES = 20  # beginnings of names that are tried in full
+PAGE = ("a web page", "download the file itself: the link may ask for a login or a confirmation")
+# what lies under the name of a file of weights when a download went wrong, by how it begins
+IMPOSTORS = {
+    b"version https://git-lfs": ("a stub of git-lfs", "run `git lfs pull` where it came from"),
+    b"<!doctype": PAGE,
+    b"<html": PAGE,
+    b"<?xml": PAGE,
+    b"": ("empty", "download or copy it anew"),
+}
 
 
 class WeightsError(ValueError):
@@ -81,20 +98,101 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def user_weights(model: nn.Module, path: Path) -> dict[str, torch.Tensor]:
-    """A state dict the user names: .safetensors, or anything torch reads with weights-only.
+    """A state dict the user names, under the names of the model: .safetensors or a torch file.
 
-    Names are given the prefix at which most of them fit the model: whole models and bare backbones.
+    However it is wrapped ("state_dict", "model", ...) and whatever its names begin with ("module.",
+    "encoder.", ...) is found by matching names and shapes. WeightsError naming the file, the key
+    and the way out if it is no such file, is damaged, holds anything but plain values and tensors,
+    fits nowhere, or has values that are not finite.
+    """
+    best: dict[str, torch.Tensor] = {}
+    most, seen = 0, ""
+    for key, state in _wrapped(read_plain(path)):
+        seen = seen or next(iter(state))
+        placed, fitting = match_names(model, state)
+        if fitting > most:
+            best, most = placed, fitting
+            _refuse_not_finite(path, key, state)
+    if not most:
+        name, shape = next((n, tuple(v.shape)) for n, v in model.state_dict().items())
+        held = f"its first is {seen!r}" if seen else "it holds no tensors by name"
+        raise WeightsError(
+            f"{path} fits no part of {model.spec['name']}: {held}, the model's is {name!r} "
+            f"{shape}; take weights of this architecture, or another init"
+        )
+    return best
+
+
+def read_plain(path: Path) -> Any:
+    """What a .safetensors or torch file holds, read without executing anything of it.
+
+    WeightsError naming the file, what it is instead and the way out.
     """
     if not path.is_file():
         raise WeightsError(
             f"init {str(path)!r} is neither one of {', '.join(INITS)} nor a file; "
             "give the path of a .safetensors or .pth"
         )
-    if path.suffix == ".safetensors":
-        return _place(model, load_file(path))
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    state = state.get("state_dict", state)
-    return _place(model, {name.removeprefix("module."): value for name, value in state.items()})
+    with path.open("rb") as file:
+        head = file.read(512).lstrip().lower()
+    for start, (what, do) in IMPOSTORS.items():
+        if head.startswith(start) and (start or not head):
+            raise WeightsError(f"{path} holds no weights: it is {what}; {do}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # of a damaged file the readers raise anything
+        if strange := _strange_objects(path):
+            raise WeightsError(
+                f"{path} holds more than tensors, {strange}, and reading that could run code; "
+                "where you trust it, save its tensors alone as .safetensors and give that file"
+            ) from error
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(
+            f"{path} is cut short, damaged or no file of weights "
+            f"({type(error).__name__}: {reason}); download or copy it anew"
+        ) from error
+
+
+def _strange_objects(path: Path) -> str:
+    """Objects in a torch file that are no plain values, each with the key before it, in words."""
+    found = {}
+    with suppress(Exception):  # a damaged file, or one of the format before zip archives
+        with zipfile.ZipFile(path) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith("data.pkl"))
+            content = archive.read(name)
+        unsafe, texts = set(get_unsafe_globals_in_checkpoint(path)), [""]
+        for code, value, _ in pickletools.genops(content):  # takes the file apart, builds nothing
+            if code.name in ("BINUNICODE", "SHORT_BINUNICODE"):
+                texts.append(value)
+            kind = str(value).replace(" ", ".") if code.name == "GLOBAL" else ".".join(texts[-2:])
+            if code.name in ("GLOBAL", "STACK_GLOBAL") and kind in unsafe:
+                found.setdefault(kind, texts[-1 if code.name == "GLOBAL" else -3 :][0])
+    return ", ".join(f"{kind} under {key!r}" for kind, key in found.items())
+
+
+def _wrapped(content: Any, key: str = "") -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
+    """Every mapping of names to tensors in a file, outermost first, with the key it is under."""
+    if not isinstance(content, Mapping):
+        return
+    named = {name: value for name, value in content.items() if isinstance(name, str)}
+    tensors = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
+    if tensors:
+        yield key, tensors
+    for name, value in named.items():
+        yield from _wrapped(value, f"{key}.{name}" if key else name)
+
+
+def _refuse_not_finite(path: Path, key: str, state: Mapping[str, torch.Tensor]) -> None:
+    for name, value in state.items():
+        bad = int((~value.isfinite()).sum()) if value.is_floating_point() else 0
+        if bad:
+            whole = f"{key}: {name}" if key else name
+            raise WeightsError(
+                f"{path}: {whole!r} has {bad} of {value.numel()} values that are not finite: the "
+                "training that left them diverged, or the file is damaged; take an earlier one"
+            )
 
 
 def torchvision_weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -120,16 +218,43 @@ def rename_weights(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str
     return state
 
 
-def _place(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights under the prefix at which most of them fit: whole models and bare backbones."""
+def match_names(
+    model: nn.Module, state: Mapping[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], int]:
+    """Weights under the model's names, and how many tensors fit by name and shape.
+
+    The beginning of their names is exchanged for that of the model at which most of them fit; of
+    equals the shortest, so that a whole model comes before a part of it.
+    """
     shapes = {name: value.shape for name, value in model.state_dict().items()}
-    prefixes = [f"{name}." if name else "" for name, _ in model.named_modules()]
+    by_end: dict[tuple[str, torch.Size], list[str]] = {}
+    for name, shape in shapes.items():
+        by_end.setdefault((name.rpartition(".")[2], shape), []).append(name)
+    votes: Counter[tuple[str, str]] = Counter()
+    for name, value in state.items():
+        for own in by_end.get((name.rpartition(".")[2], value.shape), ()):
+            votes[_beginnings(name, own)] += 1
+    exchanges = sorted((theirs, ours) for (theirs, ours), _ in votes.most_common(MOST_EXCHANGES))
+    best: dict[str, torch.Tensor] = {}
+    most = 0
+    for theirs, ours in sorted(exchanges, key=lambda pair: (len(pair[1]), len(pair[0]))):
+        placed = {
+            ours + name[len(theirs) :] if name.startswith(theirs) else name: value
+            for name, value in state.items()
+        }
+        fitting = sum(shapes.get(name) == value.shape for name, value in placed.items())
+        if fitting > most:
+            best, most = placed, fitting
+    return best, most
 
-    def fits(prefix: str) -> int:
-        return sum(shapes.get(prefix + name) == value.shape for name, value in state.items())
 
-    best = max(prefixes, key=fits)  # the first of equals, which is the whole model
-    return {best + name: value for name, value in state.items()}
+def _beginnings(theirs: str, ours: str) -> tuple[str, str]:
+    """What is left of two dotted names without the parts at the end that they share."""
+    first, second = theirs.split("."), ours.split(".")
+    while first and second and first[-1] == second[-1]:
+        first.pop()
+        second.pop()
+    return "".join(f"{part}." for part in first), "".join(f"{part}." for part in second)
 
 
 def file_digest(path: Path) -> str:

@@ -119,4 +119,4 @@ def test_ravdess_copied_twice(write_tree):
     shutil.copytree(root / "Video_Speech_Actor_01", root / "more")
     found = scan(root)
     assert len(found.clips) == 4
-    assert any("is the same take as" in text for text in found.problems)
+    assert any("clips are there twice with the same files" in text for text in found.problems)

@@ -17,7 +17,7 @@ from dferlib.datasets import (
 )
 from dferlib.datasets.__main__ import main
 from dferlib.datasets.manifest import check_manifest, make_manifest
-from dferlib.datasets.readers.scan import search
+from dferlib.datasets.readers.folders import search
 from dferlib.datasets.standins import trees
 
 
@@ -68,7 +68,7 @@ def test_search_ends_in_a_large_folder(tmp_path, monkeypatch):
     for number in range(30):
         (tmp_path / str(number) / "a/b/c/d/e/f").mkdir(parents=True)
     assert max(len(path.relative_to(tmp_path).parts) for path in search(tmp_path)) == 4
-    monkeypatch.setattr("dferlib.datasets.readers.scan.SEARCH_FOLDERS", 7)
+    monkeypatch.setattr("dferlib.datasets.readers.folders.SEARCH_FOLDERS", 7)
     assert len(list(search(tmp_path))) == 7
 
 
@@ -137,7 +137,7 @@ def test_check_reports_counts_and_goes_on(ckplus_tree):
     assert counts.loc["clips in fold 10"].tolist() == [22, -1]
     assert report.errors == ()
     assert not report.ok
-    assert "differs" in str(report)
+    assert "differs" in report.full()
     folds = counts.loc[[f"clips in fold {fold}" for fold in range(1, 11)], "expected"]
     assert folds.tolist() == [33, 39, 40, 35, 30, 37, 29, 29, 33, 22]
 

@@ -89,7 +89,7 @@ def test_missing_and_contradicting_lists(write_tree):
     path = train / "set_2.csv"
     path.write_text(path.read_text().replace("\n1,1\n", "\n1,2\n"))
     (problem,) = check("dfew", root).problems
-    assert "set_2.csv of training differs from the other four test sets in 1 clips" in problem
+    assert "set_2.csv of training differs from the other four test sets in 1 clip, for" in problem
     shutil.copy(test / "set_1.csv", test / "set_3.csv")
     with pytest.raises(DatasetError, match="clip 00001 is in test set 1, too"):
         load_manifest("dfew", root)

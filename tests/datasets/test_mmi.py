@@ -18,17 +18,17 @@ def test_mmi_manifest(write_tree, layout):
     assert manifest["label"].tolist() == ["anger", "fear", "disgust", "happiness"]
     assert (manifest["n_frames"] == 7).all()
     # action units are coded in the first and the last: onset and apex in frames 2 and 3 from 1
-    assert manifest["apex"].tolist() == [2, 3, 3, 2]
+    assert manifest["apex"].tolist() == [2, -1, -1, 2]
     assert manifest["onset"].tolist() == [1, -1, -1, 1]
 
 
 def test_mmi_counts_what_is_left_out(write_tree):
     report = check("mmi", write_tree("mmi"))
     assert [text for text in report.problems if "left out" in text] == [
-        "1 sessions left out: emotion 9, which is none of the six",
-        "1 sessions left out: no emotion label",
-        "1 sessions left out: profile view",
-        "1 sessions left out: stills, no video",
+        "1 session left out: emotion 9, which is none of the six",
+        "1 session left out: no emotion label",
+        "1 session left out: profile view",
+        "1 session left out: stills, no video",
     ]
     counts = report.counts.set_index("what")
     assert counts.loc["sessions"].tolist() == [-1, 8]  # nobody knows how many there should be
@@ -121,7 +121,7 @@ def test_apex_by_hand(tmp_path, units, found):
     assert read_onset_and_apex(coding(tmp_path, *units), 12) == found
 
 
-def test_implausible_coding_is_reported_and_the_middle_taken(write_tree, tmp_path):
+def test_implausible_coding_is_reported_and_the_peak_unknown(write_tree, tmp_path):
     with pytest.raises(DatasetError, match="marks frame 13 of a clip of 12"):
         read_onset_and_apex(coding(tmp_path, [(13, 2)]), 12)
     with pytest.raises(DatasetError, match="right after an offset"):
@@ -130,8 +130,8 @@ def test_implausible_coding_is_reported_and_the_middle_taken(write_tree, tmp_pat
     path = next(root.rglob("Sessions/2/*oao*"))
     path.write_text(path.read_text().replace('Frame="7"', 'Frame="99"'))
     found = scan(root)
-    assert found.clips[0].apex == 3
-    assert any("2/S001-001: apex put into the middle" in text for text in found.problems)
+    assert found.clips[0].apex == -1
+    assert any("2/S001-001: apex unknown" in text for text in found.problems)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from damaged_trees import SUBJECTS, Patience, Reader, judge, outcome, show
+from damaged_trees import SUBJECTS, Patience, Reader, judge, outcome, show, silent_differences
 
 from dferlib.datasets import list_datasets, load_manifest
 
@@ -80,19 +80,39 @@ def test_a_reader_that_gets_no_core_does_not_hang(tmp_path):
     reader.end()
 
 
+CLIP = {"label": "fear", "subject": "S1", "split": "", "apex": 2, "onset": -1, "frames": [1, 2, 3]}
+CLEAN = {
+    "manifest": {"ok": ["a", "b"]},
+    "check": {"ok": {"errors": [], "told": ["odd"], "counts": {"images": 6}}},
+    "store": {"ok": {"clips": 2, "notes": {}, "content": {"a": CLIP, "b": CLIP}}},
+}
+
+
 def test_what_came_of_a_tree():
-    clean = {
-        "manifest": {"ok": ["a", "b"]},
-        "check": {"ok": {"errors": [], "problems": ["odd"]}},
-        "store": {"ok": [2, 9, 0]},
-    }
-    assert outcome(clean, clean) == "unaffected"
+    assert outcome(CLEAN, CLEAN) == "unaffected"
     refused = {"error": "a.png cannot be decoded"}
-    assert outcome(clean | {"store": refused}, clean) == "named error"
-    assert outcome(clean | {"manifest": refused, "store": refused}, clean) == "named error"
+    assert outcome(CLEAN | {"store": refused}, CLEAN) == "named error"
+    assert outcome(CLEAN | {"manifest": refused, "store": refused}, CLEAN) == "named error"
     for changed in (
-        {"manifest": {"ok": ["a"]}, "store": {"ok": [1, 4, 0]}},
-        {"store": {"ok": [2, 9, 1]}},
-        {"check": {"ok": {"errors": [], "problems": ["odd", "odder"]}}},
+        {"manifest": {"ok": ["a"]}},
+        {"store": {"ok": {**CLEAN["store"]["ok"], "notes": {"a": "no face"}}}},
+        {"check": {"ok": {"errors": [], "told": ["odder"], "counts": {}}}},
     ):
-        assert outcome(clean | changed, clean) == "counted"
+        assert outcome(CLEAN | changed, CLEAN) == "counted"
+
+
+@pytest.mark.parametrize(
+    ("changed", "images", "found"),
+    [
+        ({}, 6, []),
+        ({"subject": "S2"}, 6, ["labels"]),
+        ({"apex": 1, "frames": [3, 2, 1]}, 6, ["order", "peak"]),
+        ({"frames": [1, 2]}, 5, ["missing frames, but counted"]),
+        ({"frames": [1, 2, 3, 4]}, 6, ["more frames"]),
+        ({"frames": [1, 2, 7]}, 6, ["pixels"]),
+    ],
+)
+def test_what_differs_without_a_word(changed, images, found):
+    store = {"ok": {**CLEAN["store"]["ok"], "content": {"a": CLIP, "b": {**CLIP, **changed}}}}
+    check = {"ok": {**CLEAN["check"]["ok"], "counts": {"images": images}}}
+    assert silent_differences(CLEAN | {"store": store, "check": check}, CLEAN) == found

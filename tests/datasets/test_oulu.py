@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dferlib.datasets import DATASETS, DatasetError, check, load_manifest
-from dferlib.datasets.readers.scan import numbered_files
+from dferlib.datasets.readers.frames import numbered_files
 from dferlib.datasets.standins import trees
 
 

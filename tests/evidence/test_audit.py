@@ -132,6 +132,9 @@ def test_the_area_of_bare_labels_is_that_of_their_roc(accuracy, classes):
 
 
 def test_values_that_cannot_be_printed_are_refused():
+    for value in (float("nan"), float("inf"), -float("inf")):
+        with pytest.raises(ValueError, match=f"value is {value!r}; 0 to 100"):
+            find_count(value, 327)
     with pytest.raises(ValueError, match="at most 2 decimals"):
         find_count(98.461, 327)
     with pytest.raises(ValueError, match="0 to 100"):

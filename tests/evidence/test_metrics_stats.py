@@ -210,6 +210,14 @@ def test_mcnemar_equals_statsmodels():
     assert stats.mcnemar(y, a, a).p == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [(0, [0, 1, 1]), ([0], [0, 1, 1]), ([0, 1, 1], [[0, 1, 1]]), ([], [])]
+)
+def test_mcnemar_repeats_no_prediction(first, second):
+    with pytest.raises(ValueError, match="each needs one label for every clip"):
+        stats.mcnemar([0, 1, 1], first, second)
+
+
 def test_binomial_interval_is_exact():
     low, high = stats.binomial_interval(327, 327)
     assert high == 1

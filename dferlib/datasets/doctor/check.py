@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dferlib.datasets.doctor.facts import UNKNOWN
 from dferlib.datasets.doctor.inspection import Kind, crop_key_frames, inspect_files, sample_kinds
-from dferlib.datasets.doctor.likeness import face_likeness, find_twins, key_frames, thumbnails
+from dferlib.datasets.doctor.likeness import (
+    FLAT,
+    face_likeness,
+    find_twins,
+    key_frames,
+    thumbnails,
+)
 from dferlib.datasets.doctor.report import CheckReport
+from dferlib.datasets.faces.crops import NOTHING
 from dferlib.datasets.faces.options import parse_faces
 from dferlib.datasets.faces.report import make_faces_table
 from dferlib.datasets.folds import fitting_folds, official_folds, split_fold
 from dferlib.datasets.manifest import DATASETS, DatasetError, make_manifest
-from dferlib.datasets.readers.scan import Golden, Scan
-from dferlib.datasets.sources import load_reader, scan_dataset
+from dferlib.datasets.readers.scan import UNKNOWN, Golden, Scan
+from dferlib.datasets.sources import load_reader, scan_dataset, warn_about
 from dferlib.datasets.store import FrameStore
 
 __all__ = ["CheckReport", "check", "check_store", "list_datasets", "load_manifest"]
@@ -40,9 +46,11 @@ def list_datasets() -> tuple[str, ...]:
 def load_manifest(dataset: str, root: str | Path, **options: Any) -> pd.DataFrame:
     """Read the manifest of a real dataset from its folder, without reading any image.
 
-    `options` go to the dataset's reader. DatasetError as in `open_store`.
+    `options` go to the dataset's reader. DatasetError as in `open_store`, and a warning where the
+    counts are not those of a whole copy, or something looks like data and was not read.
     """
     scan = scan_dataset(dataset, root, options).refuse_errors()
+    warn_about(scan)
     return make_manifest([clip.row() for clip in scan.clips], dataset, "real")
 
 
@@ -75,6 +83,8 @@ def check(
         copies=seen.copies,
         shared=seen.shared,
         notes=seen.notes,
+        jumps=seen.jumps,
+        repeats=seen.repeats,
         faces=make_faces_table(seen.records),
         read="every file was read, and three crops of each clip were looked at",
         **_look_at_crops(
@@ -116,7 +126,12 @@ def check_store(
     )
     if store.source == "synthetic":
         facts = _facts_of_standin(store, num_folds, use_official)
-        return CheckReport(**facts, twins=crops["twins"], read="rendered: there is no file to read")
+        return CheckReport(
+            **facts,
+            twins=crops["twins"],
+            flat=crops["flat"],
+            read="rendered: there is no file to read",
+        )
     scan = scan_dataset(store.dataset, data_root, options)
     facts = _facts_of_scan(scan, num_folds, use_official)
     share = f"; this run uses {len(store.manifest)} of {len(scan.clips)} clips"
@@ -138,6 +153,7 @@ def _facts_of_scan(scan: Scan, num_folds: int, use_official: bool = True) -> dic
     rows = [clip.row() for clip in scan.clips]
     facts: dict[str, Any] = {"dataset": scan.dataset, "root": scan.root, "layout": scan.layout}
     facts |= {"classes": classes, "errors": scan.errors, "excluded": scan.excluded}
+    facts["doubts"] = scan.doubts
     facts["problems"] = (*scan.problems, *(_list_repeats(scan) if golden.once else ()))
     folds: dict[str, Any] = {}
     if rows:
@@ -202,9 +218,10 @@ def _look_at_crops(
     folds: tuple[int, bool],
     fetch: Callable[[int, int], np.ndarray],
 ) -> dict[str, Any]:
-    """Near-duplicates and worst crops, from thumbnails (len(rows), 3, 16, 16) of clips.
+    """Near-duplicates, crops without content and worst crops, from thumbnails of clips.
 
-    `fetch` gives the crop of a clip, by its row in the manifest, at one of the three places.
+    `thumbs` are (len(rows), 3, 16, 16), `rows` their rows in the manifest; `fetch` gives the crop
+    of a clip, by its row in the manifest, at one of the three places.
     """
     if not len(rows):
         return {}
@@ -214,7 +231,14 @@ def _look_at_crops(
     worst = pd.DataFrame({"clip_id": clips[order], "likeness": likeness.min(axis=1)[order]})
     worst["note"] = [notes.get(name, "") for name in worst["clip_id"]]
     crops = [fetch(rows[clip], int(likeness[clip].argmin())) for clip in order]
-    return {"twins": twins, "worst": worst, "crops": np.stack(crops)}
+    # a grey frame that stands for a clip which nobody can read has its own finding
+    shows_nothing = (thumbs.std(axis=(2, 3)) < FLAT).sum(axis=1)
+    flat = {
+        name: int(count)
+        for name, count in zip(clips, shows_nothing, strict=True)
+        if count and NOTHING not in notes.get(name, "")
+    }
+    return {"twins": twins, "flat": flat, "worst": worst, "crops": np.stack(crops)}
 
 
 def _name_twins(twins: pd.DataFrame, clips: pd.DataFrame, fold: np.ndarray) -> pd.DataFrame:
@@ -248,15 +272,7 @@ def _list_repeats(scan: Scan) -> list[str]:
 
 
 def _compare(golden: Golden, scan: Scan, folds: pd.DataFrame | None) -> pd.DataFrame:
-    labels = Counter(clip.label for clip in scan.clips)
-    counts = dict.fromkeys(scan.counts, UNKNOWN) | dict(golden.counts)
-    classes = dict.fromkeys(scan.classes or DATASETS[scan.dataset], UNKNOWN) | dict(golden.classes)
-    rows = [(name, value, scan.counts.get(name, UNKNOWN)) for name, value in counts.items()]
-    rows += [(name, value, labels[name]) for name, value in classes.items()]
-    if expected := golden.clips_per_subject:
-        found = Counter(Counter(clip.subject for clip in scan.clips).values())
-        for clips in sorted({*expected, *found}):
-            rows.append((f"subjects with {clips} clips", expected.get(clips, 0), found[clips]))
+    rows = golden.compare(scan)
     for title, expected in (("clips", golden.fold_clips), ("subjects", golden.fold_subjects)):
         there = [UNKNOWN] * len(expected) if folds is None else folds[title].tolist()
         pairs = enumerate(zip(expected, there, strict=False), start=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from dferlib.datasets.doctor.facts import UNKNOWN, Facts
+from dferlib.datasets.doctor.facts import Facts
 from dferlib.datasets.folds import MIN_FOLDS
-from dferlib.datasets.readers.scan import EXCLUDE_FILE
+from dferlib.datasets.manifest import letters, plural
+from dferlib.datasets.readers.scan import EXCLUDE_FILE, UNKNOWN
 
 LEVELS = ("stop", "look", "note")  # cannot be used so; look before use; nothing to do
 PERMUTED = 0.05  # share of clips by which the counts may differ and still be those of other classes
 SHOWN = 20  # examples of a finding
 FEW = 6  # of those that stand in a table as well
+FLAT_SHARE = 0.05  # of the crops that were looked at: more that show nothing stop a run
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,15 @@ class Finding:
     where: tuple[str, ...] = ()
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """A count with its noun: `1 clip`, `2 clips`."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
 def diagnose(facts: Facts) -> tuple[Finding, ...]:
     """All findings on a dataset, the worst first."""
     found = [
         *_unusable(facts),
+        *_flat(facts),
+        *_doubts(facts),
         *_labels(facts),
         *_copies(facts),
+        *_repeats(facts),
         *_twins(facts),
         *_faces(facts),
         *_subjects(facts),
@@ -87,6 +88,40 @@ def _unusable(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _flat(facts: Facts) -> Iterator[Finding]:
+    """Crops of one colour: black clips, a cover, a decoder that gave nothing."""
+    if not facts.flat:
+        return
+    number, clips = sum(facts.flat.values()), len(facts.manifest)
+    share = number / (3 * clips)
+    yield Finding(
+        "stop" if share > FLAT_SHARE else "look",
+        f"{share:.0%} of the crops show nothing, in {len(facts.flat)} of {plural(clips, 'clip')}: "
+        "they are of one colour",
+        f"look at these files with a player; copy them anew, or put them into {EXCLUDE_FILE}",
+        tuple(f"{name}: {count} of 3 crops" for name, count in facts.flat.items()),
+    )
+
+
+def _doubts(facts: Facts) -> Iterator[Finding]:
+    if facts.doubts:
+        yield Finding(
+            "look",
+            "not all that lies there was read, or something was taken for one of two things",
+            "read each line: it says what was left out and how to choose",
+            facts.doubts,
+        )
+    if facts.jumps:
+        yield Finding(
+            "look",
+            f"{plural(len(facts.jumps), 'frame does', 'frames do')} not fit between those before "
+            "and after",
+            "look at them: they may be damaged, of another clip, or a cut of the film; copy them "
+            f"anew, or put the clip into {EXCLUDE_FILE}",
+            facts.jumps,
+        )
+
+
 def _labels(facts: Facts) -> Iterator[Finding]:
     known = facts.counts.set_index("what")
     known = known.loc[[name for name in facts.classes if name in known.index]]
@@ -107,7 +142,8 @@ def _labels(facts: Facts) -> Iterator[Finding]:
         texts = texts if len(texts) <= FEW else [*texts[:FEW], "and more in the table"]
         yield Finding(
             "look",
-            f"{plural(len(facts.differences), 'count')} differ from the copy that papers describe",
+            f"{plural(len(facts.differences), 'count differs', 'counts differ')} from the copy "
+            "that papers describe",
             f"{_ask(facts)}say n beside every number and compare no accuracy with published ones",
             tuple(texts),
         )
@@ -137,27 +173,56 @@ def _copies(facts: Facts) -> Iterator[Finding]:
         do = f"put all but the right one of each group into {EXCLUDE_FILE}"
         yield Finding("look", f"{count} with {what}", do, tuple(groups[what]))
     if facts.shared and not facts.copies:
-        yield Finding("note", f"{facts.shared} images stand in several clips, byte by byte")
+        images = plural(facts.shared, "image stands", "images stand")
+        yield Finding("note", f"{images} in several clips, byte by byte")
+
+
+def _repeats(facts: Facts) -> Iterator[Finding]:
+    """Pictures that stand twice in one clip: films hold one, a frame may also have been lost."""
+    if facts.repeats:
+        yield Finding(
+            "note",
+            f"{plural(len(facts.repeats), 'clip has', 'clips have')} the same picture twice, byte "
+            "by byte",
+            "films hold a picture; in a camera's recording one file has overwritten another",
+            facts.repeats,
+        )
 
 
 def _twins(facts: Facts) -> Iterator[Finding]:
-    twins = facts.twins
+    """Near-duplicates that are no exact copies of each other, those that belong together in one."""
+    exact = {name: number for number, names in enumerate(facts.copies) for name in names}
     for apart, what, do in (
         ("labels", "have different labels", f"find the right label, put the other clip into "
          f"{EXCLUDE_FILE}"),
         ("folds", "lie in different folds, so that a test clip may have been trained on",
-         f"put one of each pair into {EXCLUDE_FILE}"),
+         f"put all but one of each group into {EXCLUDE_FILE}"),
         ("", "are in one fold", ""),
     ):  # fmt: skip
-        chosen = twins[twins["apart"] == apart] if len(twins) else twins
-        if len(chosen):
-            pairs = zip(chosen["first"], chosen["second"], strict=True)
+        chosen = facts.twins[facts.twins["apart"] == apart] if len(facts.twins) else facts.twins
+        pairs = [
+            (first, second)
+            for first, second in zip(chosen["first"], chosen["second"], strict=True)
+            if exact.get(first, first) != exact.get(second, second)
+        ]
+        if pairs:
+            groups = group_pairs(pairs)
             yield Finding(
                 "look" if apart else "note",
-                f"{plural(len(chosen), 'pair')} of near-duplicate clips {what}",
+                f"{plural(len(groups), 'group')} of near-duplicate clips {what}",
                 do,
-                tuple(f"{first} ~ {second}" for first, second in pairs),
+                tuple(" ~ ".join(names) for names in groups),
             )
+
+
+def group_pairs(pairs: Sequence[tuple[str, str]]) -> list[list[str]]:
+    """Names that pairs connect, in groups, in the order in which they come."""
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    place = {name: at for at, name in enumerate(names)}
+    ends = np.array([[place[name] for name in pair] for pair in pairs])
+    links = coo_array((np.ones(len(ends)), ends.T), shape=(len(names),) * 2)
+    labels = connected_components(links, directed=False)[1]
+    return [[names[at] for at in np.flatnonzero(labels == one)] for one in range(labels.max() + 1)]
 
 
 def _faces(facts: Facts) -> Iterator[Finding]:
@@ -166,7 +231,7 @@ def _faces(facts: Facts) -> Iterator[Finding]:
         names = tuple(name for name, text in facts.notes.items() if text == note)
         yield Finding(
             "look",
-            f"{count} of {clips} clips: {note}",
+            f"{count} of {plural(clips, 'clip')}: {note}",
             "look at the pictures below; the clips stay in the count unless "
             f"{EXCLUDE_FILE} names them",
             names,
@@ -185,24 +250,28 @@ def _subjects(facts: Facts) -> Iterator[Finding]:
         return
     for spelt in same_names(names):
         yield Finding(
-            "look",
+            "stop",
             f"subjects {', '.join(spelt)} look like one person",
-            "spell a person in one way, or training and test part share a face",
+            "spell a person in one way: training and test part share a face otherwise",
         )
 
 
 def same_names(names: Sequence[str]) -> list[list[str]]:
-    """Groups of names that differ only in case, blanks, signs or leading zeros."""
+    """Groups of names that differ only in case, blanks, signs or leading zeros, of any script."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        plain = re.sub(r"[^0-9a-z]", "", str(name).lower())
-        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", plain), []).append(str(name))
+        groups.setdefault(letters(str(name)) or str(name), []).append(str(name))
     return [sorted(group) for group in groups.values() if len(group) > 1]
 
 
 def _folds(facts: Facts) -> Iterator[Finding]:
     if facts.leaks:
-        yield Finding("stop", "a subject is in two parts of a fold", "", facts.leaks)
+        yield Finding(
+            "stop",
+            "a subject is in two parts of a fold: what is tested was trained on",
+            "use the folds by subject (use_official=False), or correct the subjects",
+            facts.leaks,
+        )
     lacking = lacking_classes(facts.folds, facts.classes)
     if lacking:
         yield Finding(

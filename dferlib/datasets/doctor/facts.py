@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dferlib.datasets.faces.report import make_faces_table
+from dferlib.datasets.readers.scan import UNKNOWN
 
-UNKNOWN = -1  # of a count: nothing is known
 TWIN_COLUMNS = ("first", "second", "likeness", "apart")
 
 
@@ -23,13 +23,16 @@ def _table(*columns: str) -> pd.DataFrame:
 class Facts:
     """What `check` found.
 
-    `counts` has the columns what, expected and found; both are -1 where nothing is known: of what
-    to expect, or because it could not be counted. `folds` counts the test clips of each fold: fold,
-    clips, subjects and one column for each class. `kinds` counts pictures by width, height and
-    mode. `faces` says how the face of each clip was found. `twins` are pairs of near-duplicate
-    clips (first, second, likeness and apart: "labels", "folds" or ""). `worst` has the crops that
-    look least like a face, the worst first: clip_id, likeness, note; `crops` are their pixels,
-    uint8 (len(worst), S, S, 3). `read` says what was read, in words.
+    `problems`, `doubts` and `errors` are those of the `Scan`. `counts` has the columns what,
+    expected and found; both are -1 where nothing is known: of what to expect, or because it could
+    not be counted. `folds` counts the test clips of each fold: fold, clips, subjects and one column
+    for each class. `kinds` counts pictures by width, height and mode. `faces` says how the face of
+    each clip was found. `twins` are pairs of near-duplicate clips (first, second, likeness and
+    apart: "labels", "folds" or ""). `flat` says how many of the three crops of a clip that were
+    looked at show nothing, where any does; `jumps` name frames that fit neither the one before nor
+    the one after, `repeats` clips with the same picture twice. `worst` has the crops that look
+    least like a face, the worst first: clip_id, likeness, note; `crops` are their pixels, uint8
+    (len(worst), S, S, 3). `read` says what was read, in words.
     """
 
     dataset: str
@@ -37,6 +40,7 @@ class Facts:
     layout: str
     counts: pd.DataFrame
     problems: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     source: str = "real"
     manifest: pd.DataFrame = field(
@@ -52,6 +56,9 @@ class Facts:
     notes: Mapping[str, str] = field(default_factory=dict)
     faces: pd.DataFrame = field(default_factory=lambda: make_faces_table(()))
     twins: pd.DataFrame = field(default_factory=lambda: _table(*TWIN_COLUMNS))
+    flat: Mapping[str, int] = field(default_factory=dict)
+    jumps: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
     worst: pd.DataFrame = field(default_factory=lambda: _table("clip_id", "likeness", "note"))
     crops: np.ndarray = field(default_factory=lambda: np.empty((0, 1, 1, 3), np.uint8))
     read: str = "no image was read"

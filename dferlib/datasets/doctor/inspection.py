@@ -19,7 +19,13 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm.auto import tqdm
 
-from dferlib.datasets.doctor.likeness import SIDE, key_frames, thumbnails
+from dferlib.datasets.doctor.likeness import (
+    SIDE,
+    find_jumps,
+    key_frames,
+    thumbnail,
+    thumbnails,
+)
 from dferlib.datasets.faces.crops import Crops, read_clip
 from dferlib.datasets.faces.geometry import read_landmarks
 from dferlib.datasets.faces.options import FaceOptions
@@ -42,7 +48,8 @@ class Inspection:
     be read; `rows` are the clips that could be cropped, `thumbs` the thumbnails (len(rows), 3, 16,
     16) of their first, middle and last crop; `notes` says by clip_id what was odd about a crop, and
     `records` how each face was found, see `FaceRecord`; `copies` are groups of clips with the same
-    files, byte by byte, `shared` the number of images that stand in several clips.
+    files, byte by byte, `shared` the number of images that stand in several clips; `jumps` are
+    frames that do not fit between their neighbours, `repeats` clips with one picture twice.
     """
 
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -53,6 +60,8 @@ class Inspection:
     records: tuple[Mapping[str, Any], ...] = ()
     copies: tuple[tuple[str, ...], ...] = ()
     shared: int = 0
+    jumps: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +74,8 @@ class _Seen:
     thumbs: np.ndarray | None
     note: str
     record: Mapping[str, Any]
+    jumps: tuple[str, ...]
+    repeats: tuple[str, ...]
 
 
 def inspect_files(scan: Scan, faces: FaceOptions, progress: bool = False) -> Inspection:
@@ -88,6 +99,8 @@ def inspect_files(scan: Scan, faces: FaceOptions, progress: bool = False) -> Ins
         {clips[row].clip_id: seen[row].note for row in rows if seen[row].note},
         tuple(seen[row].record for row in rows),
         *_find_copies(clips, [one.digests for one in seen]),
+        tuple(jump for one in seen for jump in one.jumps),
+        tuple(repeat for one in seen for repeat in one.repeats),
     )
 
 
@@ -116,7 +129,10 @@ def _inspect(clips: Sequence[Clip], faces: FaceOptions) -> list[_Seen]:
 def _look_at(clip: Clip, faces: FaceOptions) -> _Seen:
     files = clip.frames or ((clip.video,) if clip.video else ())
     digests = np.array([_digest(path) for path in files], dtype=np.uint64)
-    faults = [_fault(load_rgb, path) for path in clip.frames]
+    small: list[np.ndarray] = []
+    faults = [
+        _fault(lambda file: small.append(thumbnail(load_rgb(file))), path) for path in clip.frames
+    ]
     faults += [_fault(read_landmarks, path) for path in clip.landmarks if path]
     faults = [fault for fault in faults if fault]
     thumbs, note, record = None, "", {}
@@ -128,7 +144,29 @@ def _look_at(clip: Clip, faces: FaceOptions) -> _Seen:
         except DatasetError as error:
             faults.append(str(error))
     kinds = Counter() if faults else _kinds(clip, clip.frames)
-    return _Seen(kinds, faults, digests, thumbs, note, record)
+    jumps = [] if faults else find_jumps(np.array(small))
+    return _Seen(
+        kinds,
+        faults,
+        digests,
+        thumbs,
+        note,
+        record,
+        tuple(f"{clip.clip_id}: {Path(clip.frames[at]).name}" for at in jumps),
+        _describe_repeats(clip, digests),
+    )
+
+
+def _describe_repeats(clip: Clip, digests: np.ndarray) -> tuple[str, ...]:
+    """Frames of a clip that are the same file byte by byte, the first two of them by name."""
+    _, first, counts = np.unique(digests, return_index=True, return_counts=True)
+    if not clip.frames or counts.max() == 1:
+        return ()
+    one = int(first[counts > 1].min())
+    other = int(np.flatnonzero(digests == digests[one])[1])
+    names = " = ".join(Path(clip.frames[at]).name for at in (one, other))
+    more = int((counts - 1).sum()) - 1
+    return (f"{clip.clip_id}: {names}{f' and {more} more' if more else ''}",)
 
 
 def _fault(read: Callable[[str], object], path: str) -> str:

@@ -21,6 +21,10 @@ STILL_ALIKE = 0.999  # of the thumbnails alone, where nothing changes in either
 STILL = 0.5  # grey levels: a clip in which the thumbnails change by less stands still
 LIGHT = 2.0  # thumbnail pixels: what is smoother than this is light, not a face
 FLAT = 1.0  # grey levels of contrast below which a thumbnail shows nothing
+# A frame jumps where the thumbnail differs by more than so many grey levels from both neighbours,
+# and by so many times what these differ by, and what neighbours in this clip usually do.
+JUMP, TIMES = 4.0, 3.0
+LEAST_FRAMES = 4  # of a clip in which a jump can be told
 BLOCK = 512  # clips that are compared with all others at once
 MOST_PAIRS = 10_000
 
@@ -32,14 +36,33 @@ def key_frames(count: int) -> list[int]:
 
 def thumbnails(crops: np.ndarray) -> np.ndarray:
     """Grey thumbnails float32 (N, 3, 16, 16) of the key frames uint8 (N, 3, S, S, 3) of clips."""
-    flat = crops.reshape(-1, *crops.shape[2:])
-    small = [
-        cv2.resize(
-            cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (SIDE, SIDE), interpolation=cv2.INTER_AREA
-        )
-        for frame in flat
-    ]
+    small = [thumbnail(frame) for frame in crops.reshape(-1, *crops.shape[2:])]
     return np.reshape(small, (*crops.shape[:2], SIDE, SIDE)).astype(np.float32)
+
+
+def thumbnail(frame: np.ndarray) -> np.ndarray:
+    """Grey thumbnail float32 (16, 16) of a picture uint8 (H, W, 3)."""
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def find_jumps(thumbs: np.ndarray) -> list[int]:
+    """Frames of a clip that are far from both neighbours, while these are near each other.
+
+    `thumbs` are (T, 16, 16). The first and the last frame have two neighbours on one side. Such a
+    frame is of another clip, was damaged, or stands in a wrong place; a cut of a film is none,
+    since what follows it stays.
+    """
+    if len(thumbs) < LEAST_FRAMES:
+        return []
+    before, after = np.roll(thumbs, 1, axis=0), np.roll(thumbs, -1, axis=0)
+    before[0], after[0] = thumbs[1], thumbs[2]
+    before[-1], after[-1] = thumbs[-3], thumbs[-2]
+    sides = [np.abs(thumbs - other).mean(axis=(1, 2)) for other in (before, after)]
+    nearer, between = np.minimum(*sides), np.abs(before - after).mean(axis=(1, 2))
+    usual = np.median(np.abs(np.diff(thumbs, axis=0)).mean(axis=(1, 2)))
+    far = (nearer > JUMP) & (nearer > TIMES * between) & (nearer > TIMES * usual)
+    return np.flatnonzero(far).tolist()
 
 
 def find_twins(thumbs: np.ndarray) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,11 +13,14 @@ import pandas as pd
 from PIL import Image
 
 from dferlib.datasets.doctor.contact_sheet import contact_sheet
-from dferlib.datasets.doctor.diagnosis import SHOWN, Finding, diagnose
-from dferlib.datasets.doctor.facts import UNKNOWN, Facts
+from dferlib.datasets.doctor.diagnosis import FEW, SHOWN, Finding, diagnose
+from dferlib.datasets.doctor.facts import Facts
 from dferlib.datasets.faces.report import FaceReport
+from dferlib.datasets.manifest import plural
 from dferlib.datasets.readers.access import ACCESS
+from dferlib.datasets.readers.scan import UNKNOWN
 
+SCREEN, COLUMNS = 40, 100  # rows and characters that are seen at once
 VERDICTS = {
     "stop": "NOT READY: this cannot be used as it is",
     "look": "USABLE, but look at this first",
@@ -27,7 +30,11 @@ VERDICTS = {
 
 @dataclass(frozen=True, eq=False)
 class CheckReport(Facts):
-    """What `check` found. `str()` is a text, a notebook shows a page, `sheet()` the worst crops."""
+    """What `check` found.
+
+    `str()` is at most a screenful, the worst first; `full()` is all of it, a notebook shows a page,
+    `sheet()` the worst crops.
+    """
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -58,11 +65,32 @@ class CheckReport(Facts):
         return contact_sheet(self.crops, texts)
 
     def __str__(self) -> str:
+        head = [self._title, *self._facts(), f"{self.verdict}."]
+        told = [[_line(finding), []] for finding in self.findings]
+        room = SCREEN - _rows([*head, *(line for line, _ in told)]) - len(told) - 2
+        while told[1:] and room < 0:  # more findings than a screen holds: the worst of them
+            room += _rows([told.pop()[0]]) + 1
+        for finding, (_, where) in zip(self.findings, told, strict=False):
+            for text in finding.where[:FEW]:
+                line = f"    {text}"
+                if (room := room - _rows([line])) < 0:
+                    break
+                where.append(line)
+        more = len(self.findings) - len(told)
+        tail = f"{plural(more, 'more finding')}, every name and the counts" if more else (
+            "every name and the counts"
+        )  # fmt: skip
+        blocks = ["\n".join(head), *("\n".join([line, *where]) for line, where in told)]
+        return "\n\n".join([*blocks, f"In the full report: {tail}."])
+
+    def full(self) -> str:
+        """All that was found as a text: findings with every name, counts, folds, twins."""
         blocks = [
             [self._title, *self._facts(), f"{self.verdict}."],
-            *([_line(finding), *_wheres(finding)] for finding in self.findings),
+            *([_line(one), *(f"    {text}" for text in one.where)] for one in self.findings),
             [_text_of(self._shown_counts())],
             [_text_of(self.folds)] if len(self.folds) else [],
+            [_text_of(self.twins)] if len(self.twins) else [],
         ]
         return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -96,7 +124,8 @@ class CheckReport(Facts):
         if len(self.manifest):
             clips = self.manifest.sort_values("n_frames", kind="stable")
             yield (
-                f"{len(clips)} clips of {clips['subject'].nunique()} subjects; frames: "
+                f"{plural(len(clips), 'clip')} of {plural(clips['subject'].nunique(), 'subject')}; "
+                f"frames: "
                 f"{clips['n_frames'].iloc[0]} ({clips['clip_id'].iloc[0]}) to "
                 f"{clips['n_frames'].iloc[-1]} ({clips['clip_id'].iloc[-1]}), "
                 f"median {clips['n_frames'].median():.0f}"
@@ -135,6 +164,11 @@ class CheckReport(Facts):
 def _line(finding: Finding) -> str:
     do = f"\n  -> {finding.do}" if finding.do else ""
     return f"[{finding.level}] {finding.what}{do}"
+
+
+def _rows(lines: Iterable[str]) -> int:
+    """Rows of a screen that lines of text fill."""
+    return sum(-(-max(1, len(row)) // COLUMNS) for line in lines for row in line.splitlines())
 
 
 def _wheres(finding: Finding) -> list[str]:

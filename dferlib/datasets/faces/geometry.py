@@ -16,7 +16,7 @@ from PIL import Image
 
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.media.images import MAX_PIXELS
-from dferlib.datasets.readers.scan import read_text
+from dferlib.datasets.readers.tables import read_text
 
 LANDMARKS = 68
 MOST_BYTES = 20_000  # of a landmark file

@@ -27,6 +27,7 @@ MEDIAN = 5
 ALIKE = 0.6
 SIDE = 16  # pixels of a thumbnail
 FLAT = 1.0  # grey levels of contrast below which a thumbnail shows nothing
+FPS_ASSUMED = 25.0  # of frames whose rate nobody says
 
 
 @dataclass
@@ -137,7 +138,10 @@ def longest_gap(places: np.ndarray) -> int:
 
 
 def smooth(places: np.ndarray, fps: float) -> np.ndarray:
-    """Take the detector's jitter out of places (T, 4), without delay and not across cuts."""
+    """Take the detector's jitter out of places (T, 4), without delay and not across cuts.
+
+    An `fps` of -1, of clips that do not say theirs, counts as 25.
+    """
     return np.concatenate([_smooth_shot(part, fps) for part in shots(places)])
 
 
@@ -163,6 +167,7 @@ def _smooth_shot(places: np.ndarray, fps: float) -> np.ndarray:
     beyond = len(places)
     values = np.pad(values, ((beyond, beyond), (0, 0)), mode="reflect", reflect_type="odd")
     seconds = (SMOOTH_CENTRE, SMOOTH_CENTRE, SMOOTH_SIDE, SMOOTH_TURN)
+    fps = fps if fps > 0 else FPS_ASSUMED
     for column, width in enumerate(seconds):
         values[:, column] = gaussian_filter1d(values[:, column], width * fps, mode="nearest")
     values = values[beyond:-beyond]

@@ -28,19 +28,18 @@ from pathlib import Path
 from dferlib.datasets.manifest import DATASETS, DatasetError, class_name
 from dferlib.datasets.media.video import VIDEOS, VideoFacts, import_av, probe_all
 from dferlib.datasets.readers.access import how_to_get
-from dferlib.datasets.readers.scan import (
-    Clip,
-    Golden,
-    Scan,
-    check_exclude,
+from dferlib.datasets.readers.folders import (
     describe_content,
+    describe_unread,
     matching_files,
     not_found,
-    numbered_files,
     point_above,
     search,
     subfolders,
 )
+from dferlib.datasets.readers.frames import ordered_frames, unread_frames
+from dferlib.datasets.readers.places import Places
+from dferlib.datasets.readers.scan import UNKNOWN, Clip, Golden, Scan, check_exclude
 
 HELP = """AFEW is expected as
     <root>/Train_AFEW/Angry/000046280.avi ...
@@ -52,9 +51,9 @@ FOLDER_NAMES = ("afew", "AFEW", "EmotiW_2018", "EmotiW", "AFEW_7.0", "AFEW7")
 FACES = "box=frame smallest=0.1"  # films
 IMAGES = ("aligned", "videos")
 SPLITS = ("train", "val")
-FPS = 25.0
-NAME, FRAME = r"\d{9}", r"(?:.*\D)?(\d+)\.(?:jpe?g|png)"
-VIDEO = re.compile(rf"(?=({NAME})\.){VIDEOS}", re.I)
+OWN_FORMATS = ("avi",)
+NAME = r"\d{9}"
+VIDEO = re.compile(rf"(?=({NAME})\.){VIDEOS}", re.I | re.A)
 ARCHIVE_WORDS = ("afew", "emotiw", "alignedfaces")
 SPLIT_WORD = re.compile(r"(?:^|[_\W])(train|val)(?:ing|idation)?(?:[_\W]|$)")
 Key = tuple[str, str]  # split and name
@@ -81,24 +80,30 @@ GOLDEN = Golden(
 )
 
 
-def scan(root: Path, images: str = "aligned", exclude: Sequence[str] = ()) -> Scan:
+def scan(
+    root: Path, images: str = "aligned", prefer: str = "", exclude: Sequence[str] = ()
+) -> Scan:
     """Find all clips of the training and the validation list.
 
-    `images` is "aligned" (the owners' faces) or "videos"; `exclude` names clips to leave out, such
-    as "train/001703120". MissingDatasetError if nothing of AFEW is there, DatasetError if a split
-    or the class of a clip is missing. Clips without faces are listed in the scan's problems.
+    `images` is "aligned" (the owners' faces) or "videos", of which the .avi are read or what
+    `prefer` names; `exclude` names clips to leave out, such as "train/001703120".
+    MissingDatasetError if nothing of AFEW is there, DatasetError if a split or the class of a clip
+    is missing. Clips without faces are listed in the scan's problems, clips that lie in two places
+    with different files in its errors.
     """
     if images not in IMAGES:
         raise DatasetError(f"images is {images!r}, allowed are {', '.join(IMAGES)}")
-    found = _find_files(root)
+    faces, videos = Places(root), Places(root, OWN_FORMATS, prefer)
+    found = _find_files(root, faces, videos)
     _check_complete(found, root)
     check_exclude(exclude, map("/".join, found.labels), root)
     keys = [key for key in sorted(found.labels) if "/".join(key) not in exclude]
-    aligned = {key: _list_faces(found.faces.get(key)) for key in keys if images == "aligned"}
+    wanted = keys if images == "aligned" else []
+    aligned, errors = _list_faces(found, wanted)
     without = [key for key in keys if not aligned.get(key)]
-    facts, errors = _probe(found, without, required=images == "videos")
+    facts, damaged = _probe(found, without, required=images == "videos")
     clips = [_make_clip(key, found, aligned.get(key, ()), facts) for key in keys]
-    problems = list(found.problems)
+    problems = [*faces.problems(), *videos.problems(), *found.problems]
     if images == "aligned":
         problems += [_describe_faceless(clip) for clip in clips if not clip.frames]
     counts = {"clips": len(clips)}
@@ -107,8 +112,16 @@ def scan(root: Path, images: str = "aligned", exclude: Sequence[str] = ()) -> Sc
     counts["names in both splits"] = len(names) - len(set(names))
     if images == "aligned":
         counts |= {f"{s} clips without faces": sum(key[0] == s for key in without) for s in SPLITS}
-    layout = "faces as the owners aligned them" if images == "aligned" else "videos"
-    return Scan("afew", root, layout, tuple(clips), counts, tuple(problems), tuple(errors))
+    return Scan(
+        "afew",
+        root,
+        "faces as the owners aligned them" if images == "aligned" else "videos",
+        tuple(clips),
+        counts,
+        tuple(problems),
+        (*faces.errors, *videos.errors, *errors, *damaged),
+        doubts=(*videos.doubts(), *found.doubts),
+    )
 
 
 @dataclass
@@ -119,26 +132,37 @@ class _Found:
     videos: dict[Key, Path] = field(default_factory=dict)
     faces: dict[Key, Path] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
 
-def _find_files(root: Path) -> _Found:
+def _find_files(root: Path, face_places: Places, video_places: Places) -> _Found:
     found = _Found()
+    faces: dict[Key, list[Path]] = {}
+    videos: dict[Key, list[Path]] = {}
+    beside: list[Path] = []
     for folder in search(root, stop=NAME):
         split, label = _split_of(folder, root), _label_of(folder)
         if not split:
             continue
-        faces = {path.name: path for path in subfolders(folder, NAME)}
-        videos = {
-            match[1]: path for path, match in (matching_files(folder, VIDEO) if label else ())
-        }
-        for name in {**faces, **videos} if label else {}:
+        there = [path.name for path in subfolders(folder, NAME)]
+        for name in there:
+            faces.setdefault((split, name), []).append(folder / name)
+        for path, match in matching_files(folder, VIDEO, beside) if label else ():
+            videos.setdefault((split, match[1]), []).append(path)
+            there.append(match[1])
+        for name in there if label else ():
             known = found.labels.setdefault((split, name), label)
             if known != label:
                 raise DatasetError(
                     f"clip {name} of {split} is in the folders of {known} and {label}"
                 )
-        for names, known in ((faces, found.faces), (videos, found.videos)):
-            known.update({(split, name): path for name, path in names.items()})
+    for chosen, places, several in (
+        (found.faces, face_places, faces),
+        (found.videos, video_places, videos),
+    ):
+        one = {key: places.choose("/".join(key), paths) for key, paths in several.items()}
+        chosen.update({key: path for key, path in one.items() if path})
+    found.doubts += describe_unread(root, beside, VIDEOS, "a video")
     orphans = sorted(set(found.faces) - set(found.labels))
     found.problems += [
         f"{'/'.join(key)} has faces, but no video tells its class" for key in orphans
@@ -179,8 +203,20 @@ def _check_complete(found: _Found, root: Path) -> None:
             )
 
 
-def _list_faces(folder: Path | None) -> tuple[str, ...]:
-    return tuple(map(str, numbered_files(folder, FRAME).values())) if folder else ()
+def _list_faces(found: _Found, keys: Sequence[Key]) -> tuple[dict[Key, tuple[str, ...]], list[str]]:
+    """Faces of each clip in order, and what is wrong with those that have none; finds doubts."""
+    aligned, errors = {}, []
+    for key in keys:
+        if folder := found.faces.get(key):
+            try:
+                frames = ordered_frames(folder)
+            except DatasetError as error:
+                errors.append(str(error))
+                continue
+            aligned[key] = tuple(map(str, frames))
+            if unread := unread_frames(folder, frames):
+                found.doubts.append(f"{'/'.join(key)}: {unread}")
+    return aligned, errors
 
 
 def _probe(
@@ -204,9 +240,9 @@ def _make_clip(
     clip_id, label = "/".join(key), found.labels[key]
     video = str(found.videos.get(key, ""))
     if faces or video not in facts:
-        return Clip(clip_id, clip_id, label, faces, FPS, -1, cropped=True, split=key[0])
+        return Clip(clip_id, clip_id, label, faces, UNKNOWN, UNKNOWN, cropped=True, split=key[0])
     count, fps = facts[video].count, facts[video].fps
-    return Clip(clip_id, clip_id, label, (), fps, -1, split=key[0], video=video, count=count)
+    return Clip(clip_id, clip_id, label, (), fps, UNKNOWN, split=key[0], video=video, count=count)
 
 
 def _describe_faceless(clip: Clip) -> str:

@@ -9,7 +9,8 @@ Expected:
         BU_WrlViewer_V2/                               not read
 
 101 subjects with six sequences each at 25 frames a second, neutral to peak and back to neutral; the
-peak is not annotated and is put into the middle. BU-3DFE, an older dataset of the same university,
+peak is not annotated, and stays unknown unless an apex.csv of one's own says it. Subjects may lie
+in several folders. BU-3DFE, an older dataset of the same university,
 holds single scans instead of sequences and is refused.
 """
 
@@ -21,17 +22,10 @@ from pathlib import Path
 
 from dferlib.datasets.manifest import DATASETS, DatasetError, class_name
 from dferlib.datasets.readers.access import how_to_get
-from dferlib.datasets.readers.scan import (
-    Clip,
-    Golden,
-    Scan,
-    describe_gaps,
-    leave_out,
-    not_found,
-    numbered_files,
-    search,
-    subfolders,
-)
+from dferlib.datasets.readers.folders import below, not_found, search, subfolders
+from dferlib.datasets.readers.frames import describe_gaps, numbered_files, unread_frames
+from dferlib.datasets.readers.places import Places
+from dferlib.datasets.readers.scan import UNKNOWN, Clip, Golden, Scan, leave_out
 
 HELP = """BU-4DFE is expected as
     <root>/F001/Angry/000.jpg 000.wrl 001.jpg 001.wrl ...
@@ -57,22 +51,23 @@ def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:
     """Find all sequences below `root`; `exclude` leaves out clips such as "F001/Angry".
 
     MissingDatasetError if nothing of BU-4DFE is there, DatasetError if it is BU-3DFE. Missing
-    emotions and frames are listed in the scan's problems.
+    emotions and frames are listed in the scan's problems, sequences that lie in two places with
+    different files in its errors, pictures that are not read in its doubts.
     """
-    folder = _find_subjects(root)
-    clips, problems = [], []
-    for subject in subfolders(folder, SUBJECT):
-        seen = _name_emotions(subject, problems)
+    folders, places = _find_subjects(root), Places(root)
+    problems: list[str] = []
+    doubts: list[str] = []
+    clips = []
+    for subject, homes in sorted(_people(folders).items()):
+        seen = _name_emotions(subject, homes, problems)
         for label in DATASETS["bu4dfe"]:
-            if label in seen:
-                clips += _make_clips(subject.name.upper(), label, seen[label], problems)
-            else:
-                problems.append(f"{subject.name} has no {label}")
+            if label not in seen:
+                problems.append(f"{subject} has no {label}")
+                continue
+            clips += _make_clips(subject, label, seen[label], places, problems, doubts)
     clips = leave_out(clips, exclude, root)
-    if not clips:
-        raise DatasetError(
-            f"no .jpg textures below {folder}; the scans alone are not read.\n{HELP}"
-        )
+    if not clips and not places.errors:
+        raise DatasetError(f"no .jpg textures below {root}; the scans alone are not read.\n{HELP}")
     subjects = {clip.subject for clip in clips}
     counts = {
         "subjects": len(subjects),
@@ -81,48 +76,85 @@ def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:
         "sequences": len(clips),
         "images": sum(clip.n_frames for clip in clips),
     }
-    layout = f"subjects in {folder.relative_to(root)}"
-    return Scan("bu4dfe", root, layout, tuple(clips), counts, tuple(problems))
+    return Scan(
+        "bu4dfe",
+        root,
+        f"subjects in {', '.join(below(root, folder) for folder in folders)}",
+        tuple(clips),
+        counts,
+        (*places.problems(), *problems),
+        tuple(places.errors),
+        doubts=tuple(doubts),
+    )
 
 
-def _find_subjects(root: Path) -> Path:
+def _find_subjects(root: Path) -> list[Path]:
+    """All folders that hold subjects."""
+    found = []
     for folder in search(root, stop=f"{SUBJECT}|{STATIC}"):
         if subfolders(folder, SUBJECT):
-            return folder
-        for path in folder.iterdir():
-            if re.fullmatch(STATIC, path.stem, re.I):
+            found.append(folder)
+        for path in () if found else folder.iterdir():
+            if re.fullmatch(STATIC, path.stem, re.I | re.A):
                 raise DatasetError(
                     f"{path} belongs to BU-3DFE, which holds single scans and no sequences. "
                     f"Expressions in motion are in BU-4DFE, another dataset.\n{HELP}"
                 )
-    raise not_found(root, "sequences of BU-4DFE", ARCHIVE_WORDS, HELP)
+    if not found:
+        raise not_found(root, "sequences of BU-4DFE", ARCHIVE_WORDS, HELP)
+    return found
 
 
-def _name_emotions(subject: Path, problems: list[str]) -> dict[str, Path]:
-    """Folder of each emotion of a subject; other folders become problems."""
-    seen: dict[str, Path] = {}
-    for folder in subfolders(subject):
+def _people(folders: Sequence[Path]) -> dict[str, list[Path]]:
+    """Folders of each subject."""
+    found: dict[str, list[Path]] = {}
+    for folder in folders:
+        for subject in subfolders(folder, SUBJECT):
+            found.setdefault(subject.name.upper(), []).append(subject)
+    return found
+
+
+def _name_emotions(
+    subject: str, homes: Sequence[Path], problems: list[str]
+) -> dict[str, list[Path]]:
+    """Folders of each emotion of a subject; other folders become problems."""
+    seen: dict[str, list[Path]] = {}
+    for folder in (folder for home in homes for folder in subfolders(home)):
         try:
             label = class_name(folder.name)
         except DatasetError:
             label = ""
-        if label in DATASETS["bu4dfe"] and label not in seen:
-            seen[label] = folder
+        if label in DATASETS["bu4dfe"]:
+            seen.setdefault(label, []).append(folder)
         else:
-            problems.append(f"{subject.name}/{folder.name}: folder ignored")
+            problems.append(f"{subject}/{folder.name}: folder ignored")
     return seen
 
 
-def _make_clips(subject: str, label: str, folder: Path, problems: list[str]) -> list[Clip]:
-    clip_id = f"{subject}/{folder.name}"
-    frames, scans = numbered_files(folder, FRAME), numbered_files(folder, r"(\d+)\.wrl")
+def _make_clips(
+    subject: str,
+    label: str,
+    folders: Sequence[Path],
+    places: Places,
+    problems: list[str],
+    doubts: list[str],
+) -> list[Clip]:
+    clip_id = f"{subject}/{folders[0].name}"
+    with_frames = [folder for folder in folders if numbered_files(folder, FRAME)]
+    scans = {number for folder in folders for number in numbered_files(folder, r"(\d+)\.wrl")}
+    folder = places.choose(clip_id, with_frames) if with_frames else folders[0]
+    if folder is None:
+        return []
+    frames = numbered_files(folder, FRAME)
+    if unread := unread_frames(folder, frames.values()):
+        doubts.append(f"{clip_id}: {unread}")
     if not frames:
         problems.append(f"{clip_id} has no textures")
         return []
     # a scan without its texture tells more than a gap in the numbers
-    bare = sorted(set(scans) - set(frames))
+    bare = sorted(scans - set(frames))
     lacking = f"{bare[:20]}" if bare else describe_gaps(frames, 0)
     if lacking:
         problems.append(f"{clip_id} lacks the textures {lacking}")
     files = tuple(str(path) for path in frames.values())
-    return [Clip(clip_id, subject, label, files, FPS, (len(files) - 1) // 2)]
+    return [Clip(clip_id, subject, label, files, FPS, UNKNOWN)]

@@ -9,7 +9,8 @@ Expected, as unpacked from the archives that the owner sends:
         Landmarks/S005/001/S005_001_00000001_landmarks.txt ...    68 rows "x y" per image
 
 The four trees are told apart by their files, so their folders may have other names and be nested
-(`extended-cohn-kanade-images/cohn-kanade-images`, `Emotion_labels/Emotion`, `Images`, ...). 327 of
+(`extended-cohn-kanade-images/cohn-kanade-images`, `Emotion_labels/Emotion`, `Images`, ...), and
+each of them may be spread over several folders. 327 of
 the 593 sequences have a label; the folders of the others in `Emotion` are empty or absent. The
 label belongs to the peak, the last frame.
 """
@@ -17,24 +18,22 @@ label belongs to the peak, the last frame.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dferlib.datasets.manifest import DatasetError, MissingDatasetError
 from dferlib.datasets.readers.access import how_to_get
-from dferlib.datasets.readers.scan import (
-    Clip,
-    Golden,
-    Scan,
-    check_exclude,
+from dferlib.datasets.readers.folders import (
+    below,
     describe_content,
-    describe_gaps,
-    numbered_files,
     point_above,
-    read_text,
     search,
     subfolders,
 )
+from dferlib.datasets.readers.frames import describe_gaps, numbered_files, unread_frames
+from dferlib.datasets.readers.places import Places
+from dferlib.datasets.readers.scan import Clip, Golden, Scan, check_exclude
+from dferlib.datasets.readers.tables import read_text
 
 HELP = """CK+ is expected as
     <root>/cohn-kanade-images/S005/001/S005_001_00000001.png ...
@@ -92,20 +91,24 @@ GOLDEN = Golden(
 def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:
     """Find all labelled sequences below `root`; `exclude` leaves out clips such as "S129/002".
 
-    MissingDatasetError if nothing of CK+ is there, DatasetError if only a part is. Bad label files
-    and labelled sequences without images are listed in the scan's errors.
+    MissingDatasetError if nothing of CK+ is there, DatasetError if only a part is. Bad label files,
+    labelled sequences without images and sequences that lie in two places with different files are
+    listed in the scan's errors, pictures that are not read in its doubts.
     """
-    parts = _find_parts(root)
-    sequences = _list_sequences(parts["images"])
+    parts, places = _find_parts(root), Places(root)
+    sequences = _list_sequences(parts["images"], "images", places)
+    labels = _list_sequences(parts["labels"], "labels", places)
+    marks = _list_sequences(parts.get("landmarks", ()), "landmarks", places)
     clips, problems, errors = [], [], []
     if "landmarks" not in parts:
         problems.append("no Landmarks tree: faces are detected instead")
     check_exclude(exclude, sequences, root)
-    for clip_id, label_files in _list_labels(parts["labels"]).items():
+    for clip_id, label_files in labels.items():
         if clip_id not in exclude:
             try:
                 frames = sequences.get(clip_id, {})
-                clips.append(_make_clip(clip_id, label_files, frames, parts, problems))
+                found = marks.get(clip_id, {}) if "landmarks" in parts else None
+                clips.append(_make_clip(clip_id, label_files, frames, found, problems))
             except DatasetError as error:
                 errors.append(str(error))
     counts = {
@@ -115,17 +118,28 @@ def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:
         "labelled clips": len(clips),
         "labelled subjects": len({clip.subject for clip in clips}),
     }
-    layout = ", ".join(f"{kind} in {path.relative_to(root)}" for kind, path in parts.items())
-    return Scan("ckplus", root, layout, tuple(clips), counts, tuple(problems), tuple(errors))
+    layout = "; ".join(
+        f"{kind} in {', '.join(below(root, path) for path in paths)}"
+        for kind, paths in parts.items()
+    )
+    return Scan(
+        "ckplus",
+        root,
+        layout,
+        tuple(clips),
+        counts,
+        (*places.problems(), *problems),
+        (*places.errors, *errors),
+        doubts=tuple(_list_unread(sequences)),
+    )
 
 
-def _find_parts(root: Path) -> dict[str, Path]:
-    """Folder of each kind of file; DatasetError if images or labels are not there."""
-    parts: dict[str, Path] = {}
+def _find_parts(root: Path) -> dict[str, list[Path]]:
+    """Folders of each kind of file; DatasetError if images or labels are not there."""
+    parts: dict[str, list[Path]] = {}
     for folder in search(root, stop=SUBJECT):
-        kind = _kind(folder)
-        if kind and kind not in parts:
-            parts[kind] = folder
+        if kind := _kind(folder):
+            parts.setdefault(kind, []).append(folder)
     missing = [kind for kind in ("images", "labels") if kind not in parts]
     if missing:
         begun = parts or any(
@@ -150,30 +164,38 @@ def _kind(folder: Path) -> str | None:
     return None
 
 
-def _list_sequences(folder: Path) -> dict[str, dict[int, Path]]:
-    """Frames by number of every sequence that has any, keyed `S005/001`."""
-    found = {
-        f"{subject.name}/{sequence.name}": numbered_files(sequence, KINDS["images"])
-        for subject in subfolders(folder, SUBJECT)
-        for sequence in subfolders(subject, SEQUENCE)
-    }
-    return {name: frames for name, frames in found.items() if frames}
+def _list_sequences(
+    folders: Sequence[Path], kind: str, places: Places
+) -> dict[str, dict[int, Path]]:
+    """Files of a kind by number of every sequence that has any, keyed `S005/001`."""
+    found: dict[str, list[Path]] = {}
+    for folder in folders:
+        for subject in subfolders(folder, SUBJECT):
+            for sequence in subfolders(subject, SEQUENCE):
+                if numbered_files(sequence, KINDS[kind]):
+                    name = f"{subject.name.upper()}/{sequence.name}"
+                    found.setdefault(name, []).append(sequence)
+    chosen = {name: places.choose(name, there) for name, there in sorted(found.items())}
+    return {name: numbered_files(path, KINDS[kind]) for name, path in chosen.items() if path}
 
 
-def _list_labels(folder: Path) -> dict[str, dict[int, Path]]:
-    found = {
-        f"{subject.name}/{sequence.name}": numbered_files(sequence, KINDS["labels"])
-        for subject in subfolders(folder, SUBJECT)
-        for sequence in subfolders(subject, SEQUENCE)
-    }
-    return {name: files for name, files in found.items() if files}
+def _list_unread(sequences: Mapping[str, Mapping[int, Path]]) -> Iterator[str]:
+    """Pictures of a sequence that are not read, and such as are named after another one."""
+    for clip_id, frames in sequences.items():
+        folder = next(iter(frames.values())).parent
+        if unread := unread_frames(folder, frames.values()):
+            yield f"{clip_id}: {unread}"
+        start = f"{clip_id.replace('/', '_')}_"
+        strange = [path.name for path in frames.values() if not path.name.upper().startswith(start)]
+        if strange:
+            yield f"{clip_id} has images named after another sequence, such as {strange[0]}"
 
 
 def _make_clip(
     clip_id: str,
-    label_files: dict[int, Path],
-    frames: dict[int, Path],
-    parts: dict[str, Path],
+    label_files: Mapping[int, Path],
+    frames: Mapping[int, Path],
+    marks: Mapping[int, Path] | None,
     problems: list[str],
 ) -> Clip:
     if len(label_files) > 1:
@@ -197,21 +219,19 @@ def _make_clip(
         tuple(str(path) for path in frames.values()),
         FPS,
         numbers.index(peak) if peak in frames else len(numbers) - 1,
-        _landmark_files(clip_id, numbers, parts, problems),
+        () if marks is None else _landmark_files(clip_id, numbers, marks, problems),
     )
 
 
 def _landmark_files(
-    clip_id: str, numbers: list[int], parts: dict[str, Path], problems: list[str]
+    clip_id: str, numbers: Sequence[int], files: Mapping[int, Path], problems: list[str]
 ) -> tuple[str, ...]:
-    if "landmarks" not in parts:
-        return ()
-    folder = parts["landmarks"] / clip_id
-    files = numbered_files(folder, KINDS["landmarks"]) if folder.is_dir() else {}
     lacking = [number for number in numbers if number not in files]
     if lacking:
         which = "all frames" if len(lacking) == len(numbers) else f"the frames {lacking[:20]}"
         problems.append(f"{clip_id} lacks the landmarks of {which}")
+    if over := sorted(set(files) - set(numbers)):
+        problems.append(f"{clip_id} has landmarks of frames that are not there: {over[:20]}")
     return tuple(str(files.get(number, "")) for number in numbers)
 
 

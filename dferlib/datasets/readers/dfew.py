@@ -20,24 +20,23 @@ not there, so the numbers have gaps. 11,697 clips have a single label.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dferlib.datasets.manifest import DATASETS, DatasetError
+from dferlib.datasets.manifest import DATASETS, DatasetError, plural
 from dferlib.datasets.media.video import probe_all
 from dferlib.datasets.readers.access import how_to_get
-from dferlib.datasets.readers.scan import (
-    Clip,
-    Golden,
-    Scan,
-    check_exclude,
+from dferlib.datasets.readers.folders import (
+    below,
     matching_files,
     not_found,
-    numbered_files,
-    read_csv,
     search,
     subfolders,
 )
+from dferlib.datasets.readers.frames import ordered_frames, unread_frames
+from dferlib.datasets.readers.places import Places
+from dferlib.datasets.readers.scan import UNKNOWN, Clip, Golden, Scan, check_exclude
+from dferlib.datasets.readers.tables import read_csv
 
 HELP = """DFEW is expected as
     <root>/EmoLabel_DataSplit/test(single_labeled)/set_1.csv ... set_5.csv
@@ -49,10 +48,10 @@ FOLDER_NAMES = ("dfew", "DFEW", "DFEW-part2", "DFEW_part2")
 FACES = "box=frame smallest=0.1"  # films
 CODES = dict(enumerate(DATASETS["dfew"], start=1))
 IMAGES = ("auto", "frames", "16f", "videos")
-FPS = 25.0
+OWN_FORMATS = ("mp4", "avi")
 NUM_FOLDS = 5
-CLIP, FRAME, VIDEO = r"[0-9]{5}", r"(?:.*\D)?(\d+)\.(?:jpe?g|png)", r"(\d{1,5})\.(?:mp4|avi)"
-LIST = re.compile(r".*?(\d)\.csv", re.I)
+CLIP, VIDEO = r"[0-9]{5}", rf"(\d{{1,5}})\.(?:{'|'.join(OWN_FORMATS)})"
+LIST = re.compile(r".*?(\d)\.csv", re.I | re.A)
 ARCHIVE_WORDS = ("dfew", "emolabel", "clip_224", "single_label", "single-label", "data_part")
 
 GOLDEN = Golden(
@@ -63,43 +62,52 @@ GOLDEN = Golden(
 
 
 def scan(
-    root: Path, images: str = "auto", partial: bool = False, exclude: Sequence[str] = ()
+    root: Path,
+    images: str = "auto",
+    partial: bool = False,
+    prefer: str = "",
+    exclude: Sequence[str] = (),
 ) -> Scan:
     """Find all clips with a single label.
 
-    `images` is "frames" (all frames with a face), "16f" (16 a clip), "videos" (the original clips)
-    or "auto", the first of them that is there; `exclude` names clips such as "00012". A listed clip
-    that is not on disk is in the scan's errors; with `partial` it is left out and a problem.
-    MissingDatasetError if nothing of DFEW is there, DatasetError if lists or clips are missing.
+    `images` is "frames" (all frames with a face), "16f" (16 a clip), "videos" (the original clips,
+    of which the .mp4 are read or what `prefer` names) or "auto", the first of them that is there;
+    `exclude` names clips such as "00012". A listed clip that is not on disk, or lies in two places
+    with different files, is in the scan's errors; with `partial` one that is not there is left out
+    and a problem. MissingDatasetError if nothing of DFEW is there, DatasetError if lists or clips
+    are missing.
     """
     if images not in IMAGES:
         raise DatasetError(f"images is {images!r}, allowed are {', '.join(IMAGES)}")
-    lists = _find_lists(root)
+    lists, spare = _find_lists(root)
     labels, problems = _read_lists(lists)
     check_exclude(exclude, labels, root)
-    kind, places = _find_clips(root, images)
-    clips, errors, missing = [], [], []
-    facts = {}
+    kind, there = _find_clips(root, images)
+    choice = Places(root, OWN_FORMATS if kind == "videos" else (), prefer)
+    wanted = {name: label for name, label in labels.items() if name not in exclude}
+    chosen = {name: choice.choose(name, there[name]) for name in wanted if name in there}
+    places = {name: path for name, path in chosen.items() if path}
+    missing = [name for name in wanted if name not in there]
+    clips, doubts = [], []
     if kind == "videos":
-        wanted = [places[name] for name in labels if name in places and name not in exclude]
-        facts, errors = probe_all(wanted)
-    for name, (label, fold) in labels.items():
-        if name in exclude:
-            continue
-        if name not in places:
-            missing.append(name)
-        elif kind != "videos":
-            try:
-                clips += _read_folder(name, label, fold, places[name], missing)
-            except DatasetError as error:
-                errors.append(str(error))
-        elif fact := facts.get(str(places[name])):
-            video = {"video": str(places[name]), "count": fact.count}
-            clips.append(Clip(name, name, label, (), fact.fps, -1, split=fold, **video))
-    lacking = [f"{name} is listed, but its {kind} are not there" for name in missing]
+        facts, errors = probe_all(list(places.values()))
+        for name, path in places.items():
+            if fact := facts.get(str(path)):
+                clips.append(_make_clip(name, labels[name], (), fact.fps, str(path), fact.count))
+    else:
+        errors = _read_folders(places, labels, clips, missing, doubts)
+    lacking = [f"{name} is listed, but its {kind} are not there" for name in sorted(missing)]
     (problems if partial else errors).extend(lacking)
-    layout = f"{kind} of {len(places)} clips, lists in {lists[0].parent.relative_to(root)}"
-    return Scan("dfew", root, layout, tuple(clips), _count(clips), tuple(problems), tuple(errors))
+    return Scan(
+        "dfew",
+        root,
+        f"{kind} of {plural(len(there), 'clip')}, lists in {below(root, lists[0].parent)}",
+        tuple(clips),
+        _count(clips),
+        (*choice.problems(), *spare, *problems),
+        (*choice.errors, *errors),
+        doubts=(*choice.doubts(), *doubts),
+    )
 
 
 def _count(clips: Sequence[Clip]) -> dict[str, int]:
@@ -108,19 +116,28 @@ def _count(clips: Sequence[Clip]) -> dict[str, int]:
     return {**counts, "shortest clip": min(lengths), "longest clip": max(lengths)}
 
 
-def _find_lists(root: Path) -> list[Path]:
-    """The csv files of the five test sets, then those of the training sets that are there."""
-    found: dict[tuple[str, int], Path] = {}
+def _find_lists(root: Path) -> tuple[list[Path], list[str]]:
+    """The csv files of the five test sets, then those of the training sets that are there.
+
+    Also what is to be said of second copies. DatasetError if two lists of one set differ.
+    """
+    found: dict[tuple[str, int], list[Path]] = {}
     for folder in search(root, stop=CLIP):
         for path, match in matching_files(folder, LIST):
             name = f"{folder.name}/{path.name}".lower()
             kind = next((word for word in ("test", "train") if word in name), "")
             if kind and 1 <= int(match[1]) <= NUM_FOLDS:
-                found.setdefault((kind, int(match[1])), path)
+                found.setdefault((kind, int(match[1])), []).append(path)
     lacking = [fold for fold in range(1, NUM_FOLDS + 1) if ("test", fold) not in found]
     if lacking:
         raise not_found(root, f"lists of the test sets {lacking} of DFEW", ARCHIVE_WORDS, HELP)
-    return [found[key] for key in sorted(found)]
+    places = Places(root)
+    chosen = [
+        places.choose(f"the list of {kind} set {n}", found[kind, n]) for kind, n in sorted(found)
+    ]
+    if places.errors:
+        raise DatasetError(places.errors[0])
+    return [path for path in chosen if path], places.problems()
 
 
 def _read_lists(lists: Sequence[Path]) -> tuple[dict[str, tuple[str, str]], list[str]]:
@@ -140,7 +157,7 @@ def _read_lists(lists: Sequence[Path]) -> tuple[dict[str, tuple[str, str]], list
         if different:
             problems.append(
                 f"{path.name} of training differs from the other four test sets in "
-                f"{len(different)} clips, for example {min(different)}; test sets count"
+                f"{plural(len(different), 'clip')}, for example {min(different)}; test sets count"
             )
     return dict(sorted(labels.items())), problems
 
@@ -173,17 +190,17 @@ def read_list(path: Path) -> dict[str, str]:
     return labels
 
 
-def _find_clips(root: Path, images: str) -> tuple[str, dict[str, Path]]:
-    """Folder or video of every clip by its name, of the kind asked for."""
-    found: dict[str, dict[str, Path]] = {kind: {} for kind in IMAGES[1:]}
+def _find_clips(root: Path, images: str) -> tuple[str, dict[str, list[Path]]]:
+    """Folders or videos of every clip by its name, of the kind asked for."""
+    found: dict[str, dict[str, list[Path]]] = {kind: {} for kind in IMAGES[1:]}
     for folder in search(root, stop=CLIP):
         place = "/".join(folder.relative_to(root).parts).lower()
         kind = "16f" if "16f" in place else "frames"
         for path in subfolders(folder, CLIP):
-            found[kind].setdefault(path.name, path)
+            found[kind].setdefault(path.name, []).append(path)
         if "224x224" not in place:
-            for number, path in numbered_files(folder, VIDEO).items():
-                found["videos"].setdefault(f"{number:05d}", path)
+            for path, match in matching_files(folder, VIDEO):
+                found["videos"].setdefault(f"{int(match[1]):05d}", []).append(path)
     kinds = [kind for kind in IMAGES[1:] if found[kind] and images in ("auto", kind)]
     if not kinds:
         what = "clips" if images == "auto" else images
@@ -191,10 +208,48 @@ def _find_clips(root: Path, images: str) -> tuple[str, dict[str, Path]]:
     return kinds[0], found[kinds[0]]
 
 
-def _read_folder(name: str, label: str, fold: str, folder: Path, missing: list[str]) -> list[Clip]:
-    frames = numbered_files(folder, FRAME)
-    if not frames:
-        missing.append(name)
-        return []
-    files = tuple(str(path) for path in frames.values())
-    return [Clip(name, name, label, files, FPS, -1, cropped=True, split=fold)]
+def _read_folders(
+    places: Mapping[str, Path],
+    labels: Mapping[str, tuple[str, str]],
+    clips: list[Clip],
+    missing: list[str],
+    doubts: list[str],
+) -> list[str]:
+    """Add the clips of folders of frames, names of empty ones and doubts; returns errors."""
+    errors = []
+    for name, folder in places.items():
+        try:
+            frames = ordered_frames(folder)
+        except DatasetError as error:
+            errors.append(str(error))
+            continue
+        if unread := unread_frames(folder, frames):
+            doubts.append(f"{name}: {unread}")
+        if frames:
+            clips.append(_make_clip(name, labels[name], tuple(map(str, frames))))
+        else:
+            missing.append(name)
+    return errors
+
+
+def _make_clip(
+    name: str,
+    label: tuple[str, str],
+    frames: tuple[str, ...],
+    fps: float = UNKNOWN,
+    video: str = "",
+    count: int = 1,
+) -> Clip:
+    """A clip of the official set `label[1]`; every clip counts as a person of its own."""
+    return Clip(
+        name,
+        name,
+        label[0],
+        frames,
+        fps,
+        UNKNOWN,
+        cropped=not video,
+        split=label[1],
+        video=video,
+        count=count,
+    )

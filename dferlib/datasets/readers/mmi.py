@@ -10,7 +10,8 @@ Expected, as the site packs what its user selects:
             S001-002-oao_aucs.xml    onset and apex of action units, for some sessions
 
 Everyone selects other sessions, so there are no totals to check. A clip goes from neutral to the
-peak and back; the peak comes from the action units where they are coded, and is the middle else.
+peak and back; the peak comes from the action units where they are coded, and is unknown else,
+unless an apex.csv of one's own says it.
 Most frontal clips are stored turned by 90 degrees, and a dual view has the frontal one in either
 half: the view in which a face is found is taken, unless `orientation` says which. Profiles are left
 out. Reading needs PyAV, the extra `video`.
@@ -24,22 +25,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dferlib.datasets.manifest import DATASETS, DatasetError
-from dferlib.datasets.media.video import VideoFacts, probe_all
+from dferlib.datasets.manifest import DATASETS, DatasetError, plural
+from dferlib.datasets.media.video import VIDEOS, VideoFacts, probe_all
 from dferlib.datasets.readers.access import how_to_get
-from dferlib.datasets.readers.mmi_xml import read_emotion, read_onset_and_apex, read_view
-from dferlib.datasets.readers.scan import (
-    Clip,
-    Golden,
-    Scan,
-    View,
-    check_exclude,
+from dferlib.datasets.readers.folders import (
+    below,
+    describe_unread,
     matching_files,
     not_found,
-    read_text,
     search,
     subfolders,
 )
+from dferlib.datasets.readers.mmi_xml import read_emotion, read_onset_and_apex, read_view
+from dferlib.datasets.readers.places import Places
+from dferlib.datasets.readers.scan import UNKNOWN, Clip, Golden, Scan, View, check_exclude
+from dferlib.datasets.readers.tables import read_text
 
 HELP = """MMI is expected as
     <root>/Sessions/501/session.xml, S001-002.avi and S001-002.xml
@@ -50,7 +50,7 @@ FOLDER_NAMES = ("mmi", "MMI", "mmi-facial-expression-database")
 FACES = "box=clip"  # heads that keep their place
 CODES = {str(code): name for code, name in enumerate(DATASETS["mmi"], start=1)}
 SESSION = r"\d+"
-VIDEO = re.compile(r"((S\d+)-\d+)\.avi", re.I)
+VIDEO = re.compile(r"((S\d+)-\d+)\.avi", re.I | re.A)
 STILL = re.compile(r".*\.(?:jpe?g|png)", re.I)
 FRONTAL, PROFILE, DUAL = "0", "1", "2"
 TURNED = View(turn=90)
@@ -87,11 +87,12 @@ def scan(
     in the scan's problems. MissingDatasetError if nothing of MMI is there, DatasetError for unknown
     names or if PyAV is not installed.
     """
-    folders = _keep_sessions(_find_sessions(root), sessions)
-    found, left, errors = [], Counter(), []
+    places = Places(root)
+    folders = _keep_sessions(_find_sessions(root, places), sessions, root)
+    found, left, errors, doubts = [], Counter(), [], []
     for folder in folders:
         try:
-            session = _read_session(folder, orientation or {})
+            session = _read_session(folder, orientation or {}, doubts)
         except DatasetError as error:
             errors.append(str(error))
             continue
@@ -102,7 +103,9 @@ def scan(
     check_exclude(exclude, [session.clip_id for session in found], root)
     found = [session for session in found if session.clip_id not in exclude]
     facts, damaged = probe_all([session.video for session in found])
-    problems = [f"{count} sessions left out: {why}" for why, count in sorted(left.items())]
+    problems = [
+        f"{plural(count, 'session')} left out: {why}" for why, count in sorted(left.items())
+    ]
     clips = [
         _make_clip(session, facts[str(session.video)], problems)
         for session in found
@@ -110,31 +113,49 @@ def scan(
     ]
     counts = {"sessions": len(folders), "clips": len(clips)}
     counts["subjects"] = len({clip.subject for clip in clips})
-    counts["clips with coded apex"] = sum(clip.onset >= 0 for clip in clips)
-    layout = f"sessions in {folders[0].parent.relative_to(root)}"
-    return Scan("mmi", root, layout, tuple(clips), counts, tuple(problems), (*errors, *damaged))
+    counts["clips with coded apex"] = sum(clip.apex >= 0 for clip in clips)
+    homes = dict.fromkeys(below(root, folder.parent) for folder in folders)
+    return Scan(
+        "mmi",
+        root,
+        f"sessions in {', '.join(homes)}",
+        tuple(clips),
+        counts,
+        (*places.problems(), *problems),
+        (*places.errors, *errors, *damaged),
+        doubts=tuple(doubts),
+    )
 
 
-def _find_sessions(root: Path) -> list[Path]:
+def _find_sessions(root: Path, places: Places) -> list[Path]:
+    """Folders of the sessions, each once, by number."""
+    found: dict[str, list[Path]] = {}
     for folder in search(root, stop=SESSION):
-        found = [path for path in subfolders(folder, SESSION) if _file(path, "session.xml")]
-        if found:
-            return sorted(found, key=lambda path: int(path.name))
-    raise not_found(root, "sessions of MMI", ARCHIVE_WORDS, HELP)
+        for path in subfolders(folder, SESSION):
+            if _file(path, "session.xml"):
+                found.setdefault(path.name, []).append(path)
+    if not found:
+        raise not_found(root, "sessions of MMI", ARCHIVE_WORDS, HELP)
+    chosen = [places.choose(f"session {name}", found[name]) for name in sorted(found, key=int)]
+    return [path for path in chosen if path]
 
 
-def _keep_sessions(folders: list[Path], wanted: str | Sequence[str]) -> list[Path]:
+def _keep_sessions(folders: list[Path], wanted: str | Sequence[str], root: Path) -> list[Path]:
     if isinstance(wanted, str) and wanted:
         wanted = read_text(Path(wanted).expanduser()).split()
     names = {str(name) for name in wanted}
     if missing := sorted(names - {folder.name for folder in folders}):
-        raise DatasetError(f"sessions names {missing}, which are not in {folders[0].parent}")
+        raise DatasetError(f"sessions names {missing}, which are not below {root}")
     return [folder for folder in folders if not names or folder.name in names]
 
 
-def _read_session(folder: Path, orientation: Mapping[str, str]) -> _Session | str:
-    """A session, or why it is left out."""
-    videos = matching_files(folder, VIDEO)
+def _read_session(
+    folder: Path, orientation: Mapping[str, str], doubts: list[str]
+) -> _Session | str:
+    """A session, or why it is left out; videos in it that are not read are a doubt."""
+    beside: list[Path] = []
+    videos = matching_files(folder, VIDEO, beside)
+    doubts += describe_unread(folder.parent, beside, VIDEOS, "a video")
     if not videos:
         return "stills, no video" if matching_files(folder, STILL) else "no video"
     if len(videos) > 1:
@@ -175,12 +196,12 @@ def _file(folder: Path, name: str) -> Path | None:
 
 
 def _make_clip(session: _Session, facts: VideoFacts, problems: list[str]) -> Clip:
-    onset, apex = -1, (facts.count - 1) // 2
+    onset = apex = UNKNOWN
     if session.coding:
         try:
             onset, apex = read_onset_and_apex(session.coding, facts.count) or (onset, apex)
         except DatasetError as error:
-            problems.append(f"{session.clip_id}: apex put into the middle, as {error}")
+            problems.append(f"{session.clip_id}: apex unknown, as {error}")
     return Clip(
         session.clip_id,
         session.subject,

@@ -10,13 +10,15 @@ Expected:
 
 NI is the near-infrared camera, VL the one for visible light. 80 subjects with six sequences each
 for every camera and light; frames are 0-based and go from neutral to the peak, the last. `<root>`
-may also hold the tree below `OriginalImg`, `B_OriginalImg`,
+may also hold the tree, or several of
+them with some subjects each, below `OriginalImg`, `B_OriginalImg`,
 `B_OriginalImg/B_OriginalImg/OriginalImg` or the like. The archive "C", `Preprocess Img`, holds
 faces that are cropped already; it is read with `images="preprocessed"`. Most papers use VL/Strong.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,17 +29,10 @@ from dferlib.datasets.manifest import (
     class_name,
 )
 from dferlib.datasets.readers.access import how_to_get
-from dferlib.datasets.readers.scan import (
-    Clip,
-    Golden,
-    Scan,
-    describe_content,
-    describe_gaps,
-    leave_out,
-    numbered_files,
-    search,
-    subfolders,
-)
+from dferlib.datasets.readers.folders import below, describe_content, search, subfolders
+from dferlib.datasets.readers.frames import describe_gaps, numbered_files, unread_frames
+from dferlib.datasets.readers.places import Places
+from dferlib.datasets.readers.scan import Clip, Golden, Scan, leave_out
 
 HELP = """Oulu-CASIA is expected as
     <root>/VL/Strong/P001/Anger/000.jpeg ...
@@ -81,7 +76,8 @@ def scan(
     `images` is "original" (set B) or "preprocessed" (set C, faces cropped by the owner); `exclude`
     names clips to leave out, such as "VL/Strong/P001/Anger". MissingDatasetError if nothing of the
     dataset is there, DatasetError if only a part is. Missing emotion folders, which occur in Dark
-    and Weak, are listed in the scan's problems.
+    and Weak, are listed in the scan's problems, pictures that are not read in its doubts, sequences
+    that lie in two places with different files in its errors.
     """
     for name, value, allowed in (
         ("camera", camera, CAMERAS),
@@ -90,15 +86,16 @@ def scan(
     ):
         if value not in allowed:
             raise DatasetError(f"{name} is {value!r}, allowed are {', '.join(allowed)}")
-    folder = _find_tree(root, images)
-    subset = _enter(_enter(folder, camera), light)
-    clips, problems = _list_clips(subset, f"{camera}/{light}", images)
-    subsets = {f"{eye}/{lamp}/" for eye in CAMERAS for lamp in LIGHTS} - {f"{camera}/{light}/"}
-    here = [name for name in exclude if not name.startswith(tuple(subsets))]
+    folders = _find_trees(root, images)
+    subsets = _enter(_enter(folders, camera), light)
+    places = Places(root)
+    clips, problems, doubts = _list_clips(subsets, f"{camera}/{light}", images, places)
+    others = {f"{eye}/{lamp}/" for eye in CAMERAS for lamp in LIGHTS} - {f"{camera}/{light}/"}
+    here = [name for name in exclude if not name.startswith(tuple(others))]
     clips = leave_out(clips, here, root)  # one exclude.txt serves all cameras and lights
-    if not clips:
-        raise DatasetError(f"no frames below {subset}. {describe_content(subset)}.\n{HELP}")
-    lengths = [len(clip.frames) for clip in clips]
+    if not clips and not places.errors:
+        raise DatasetError(f"no frames below {subsets[0]}. {describe_content(subsets[0])}.\n{HELP}")
+    lengths = [len(clip.frames) for clip in clips] or [0]
     counts = {
         "subjects": len({clip.subject for clip in clips}),
         "sequences": len(clips),
@@ -106,19 +103,29 @@ def scan(
         "shortest clip": min(lengths),
         "longest clip": max(lengths),
     }
-    layout = f"{images} images of {camera}/{light} in {folder.relative_to(root)}"
-    return Scan("oulu", root, layout, tuple(clips), counts, tuple(problems))
+    where = ", ".join(below(root, folder) for folder in folders)
+    return Scan(
+        "oulu",
+        root,
+        f"{images} images of {camera}/{light} in {where}",
+        tuple(clips),
+        counts,
+        (*places.problems(), *problems),
+        tuple(places.errors),
+        doubts=tuple(doubts),
+    )
 
 
-def _find_tree(root: Path, images: str) -> Path:
-    """The folder that holds NI and VL, of the set that is asked for."""
-    found = {}
+def _find_trees(root: Path, images: str) -> list[Path]:
+    """The folders that hold NI and VL, of the set that is asked for."""
+    found: dict[str, list[Path]] = {}
     for folder in search(root, stop="|".join((SUBJECT, *CAMERAS))):
         if any(
             subfolders(part, "|".join(LIGHTS)) for part in subfolders(folder, "|".join(CAMERAS))
         ):
             place = "/".join((root.name, *folder.relative_to(root).parts)).lower()
-            found.setdefault("preprocessed" if "preprocess" in place else "original", folder)
+            kind = "preprocessed" if "preprocess" in place else "original"
+            found.setdefault(kind, []).append(folder)
     if images in found:
         return found[images]
     begun = found or any(
@@ -130,48 +137,66 @@ def _find_tree(root: Path, images: str) -> Path:
     )
 
 
-def _enter(folder: Path, name: str) -> Path:
-    below = subfolders(folder, name)
-    if not below:
-        raise DatasetError(f"Oulu-CASIA has no {name!r}: {describe_content(folder)}.\n{HELP}")
-    return below[0]
+def _enter(folders: Sequence[Path], name: str) -> list[Path]:
+    inside = [path for folder in folders for path in subfolders(folder, name)]
+    if not inside:
+        shown = describe_content(folders[0])
+        raise DatasetError(f"Oulu-CASIA has no {name!r}: {shown}.\n{HELP}")
+    return inside
 
 
-def _list_clips(subset: Path, prefix: str, images: str) -> tuple[list[Clip], list[str]]:
-    clips, problems = [], []
-    for subject in subfolders(subset, SUBJECT):
-        seen, ignored = _name_emotions(subject)
-        problems += [f"{prefix}/{subject.name}/{name}: folder ignored" for name in ignored]
+def _list_clips(
+    subsets: Sequence[Path], prefix: str, images: str, places: Places
+) -> tuple[list[Clip], list[str], list[str]]:
+    """Clips, problems and doubts of the folders of one camera and light."""
+    clips, problems, doubts = [], [], []
+    people: dict[str, list[Path]] = {}
+    for subset in subsets:
+        for subject in subfolders(subset):
+            if re.fullmatch(SUBJECT, subject.name, re.I | re.A):
+                people.setdefault(subject.name.upper(), []).append(subject)
+            else:
+                problems.append(f"{prefix}/{subject.name}: folder ignored")
+    for subject, homes in sorted(people.items()):
+        seen, ignored = _name_emotions(homes)
+        problems += [f"{prefix}/{subject}/{name}: folder ignored" for name in ignored]
         for label in DATASETS["oulu"]:
-            folder = seen.get(label)
+            there = seen.get(label, [])
+            clip_id = f"{prefix}/{subject}/{there[0].name if there else label.capitalize()}"
+            with_frames = [folder for folder in there if numbered_files(folder, FRAME)]
+            folder = places.choose(clip_id, with_frames) if with_frames else None
+            if with_frames and folder is None:
+                continue  # its error is listed
             frames = numbered_files(folder, FRAME) if folder else {}
-            name = folder.name if folder else label.capitalize()
-            clip_id = f"{prefix}/{subject.name}/{name}"
             if frames:
-                clips.append(_make_clip(clip_id, subject.name, label, frames, images))
-            problems += _list_oddities(clip_id, folder, frames)
-    return clips, problems
+                clips.append(_make_clip(clip_id, subject, label, frames, images))
+            problems += _list_oddities(clip_id, bool(there), frames)
+            unread = [
+                unread_frames(one, frames.values()) for one in ([folder] if folder else there)
+            ]
+            doubts += [f"{clip_id}: {text}" for text in unread if text]
+    return clips, problems, doubts
 
 
-def _name_emotions(subject: Path) -> tuple[dict[str, Path], list[str]]:
-    """Folder of each emotion of a subject, and names of folders that are none or a second one."""
-    seen: dict[str, Path] = {}
+def _name_emotions(homes: Sequence[Path]) -> tuple[dict[str, list[Path]], list[str]]:
+    """Folders of each emotion of a subject, and names of folders that are none."""
+    seen: dict[str, list[Path]] = {}
     ignored = []
-    for folder in subfolders(subject):
+    for folder in (folder for home in homes for folder in subfolders(home)):
         try:
             label = class_name(folder.name)
         except DatasetError:
             label = ""
-        if label in DATASETS["oulu"] and label not in seen:
-            seen[label] = folder
+        if label in DATASETS["oulu"]:
+            seen.setdefault(label, []).append(folder)
         else:
             ignored.append(folder.name)
     return seen, ignored
 
 
-def _list_oddities(clip_id: str, folder: Path | None, frames: dict[int, Path]) -> list[str]:
+def _list_oddities(clip_id: str, there: bool, frames: dict[int, Path]) -> list[str]:
     if not frames:
-        return [f"{clip_id} {'has no images' if folder else 'is missing'}"]
+        return [f"{clip_id} {'has no images' if there else 'is missing'}"]
     gaps = describe_gaps(frames, 0)
     return [
         *([f"{clip_id} lacks the frames {gaps}"] if gaps else []),

@@ -23,17 +23,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dferlib.datasets.manifest import DATASETS, DatasetError
-from dferlib.datasets.media.video import VideoFacts, probe_all
+from dferlib.datasets.media.video import VIDEOS, VideoFacts, probe_all
 from dferlib.datasets.readers.access import how_to_get
-from dferlib.datasets.readers.scan import (
-    Clip,
-    Golden,
-    Scan,
-    check_exclude,
+from dferlib.datasets.readers.folders import (
+    describe_unread,
     matching_files,
     not_found,
     search,
 )
+from dferlib.datasets.readers.places import Places
+from dferlib.datasets.readers.scan import Clip, Golden, Scan, check_exclude
 
 HELP = """RAVDESS is expected as
     <root>/Video_Speech_Actor_01/Actor_01/02-01-03-01-02-02-01.mp4 ...
@@ -45,7 +44,10 @@ FACES = "box=frame"  # heads that move while they speak
 CODES = dict(enumerate(DATASETS["ravdess"], start=1))
 CHANNELS = {"speech": "01", "song": "02"}
 WITH_SOUND, VIDEO_ONLY = "01", "02"
-FILE = re.compile(r"(0[12])-((0[12])-(0[1-8])-\d\d-\d\d-\d\d-(\d\d))\.(?:mp4|avi|mov|mkv)", re.I)
+OWN_FORMATS = ("mp4", "avi", "mov", "mkv")
+FILE = re.compile(
+    rf"(0[12])-((0[12])-(0[1-8])-\d\d-\d\d-\d\d-(\d\d))\.(?:{'|'.join(OWN_FORMATS)})", re.I | re.A
+)
 ARCHIVE_WORDS = ("ravdess", "video_speech", "video_song")
 
 # Speech
@@ -58,43 +60,53 @@ GOLDEN = Golden(
 )
 
 
-def scan(root: Path, channel: str = "speech", exclude: Sequence[str] = ()) -> Scan:
+def scan(
+    root: Path, channel: str = "speech", prefer: str = "", exclude: Sequence[str] = ()
+) -> Scan:
     """Find all takes of a channel, "speech" or "song", each once.
 
     A take is called as its file without the modality, such as "01-03-01-02-02-01"; `exclude` names
-    some to leave out. MissingDatasetError if nothing of RAVDESS is there, DatasetError if not the
-    channel, or PyAV is not installed. Videos that cannot be opened are in the scan's errors.
+    some to leave out. Of a take in two formats the .mp4 is read, or what `prefer` names.
+    MissingDatasetError if nothing of RAVDESS is there, DatasetError if not the channel, or PyAV is
+    not installed. Videos that cannot be opened are in the scan's errors.
     """
     if channel not in CHANNELS:
         raise DatasetError(f"channel is {channel!r}, allowed are {', '.join(CHANNELS)}")
-    takes, problems = _find_takes(root, CHANNELS[channel])
+    places = Places(root, OWN_FORMATS, prefer)
+    takes, doubts = _find_takes(root, CHANNELS[channel])
     if not takes:
         raise not_found(root, f"videos of {channel} of RAVDESS", ARCHIVE_WORDS, HELP)
     here = [name for name in exclude if name[:2] not in {*CHANNELS.values()} - {CHANNELS[channel]}]
     check_exclude(here, takes, root)  # one exclude.txt serves both channels
-    files = [path for name, path in takes.items() if name not in exclude]
+    chosen = [places.choose(name, takes[name]) for name in takes if name not in exclude]
+    files = [path for path in chosen if path]
     facts, errors = probe_all(files)
     clips = [_make_clip(path, facts[str(path)]) for path in files if str(path) in facts]
     counts = {"subjects": len({clip.subject for clip in clips}), "clips": len(clips)}
     sound = sum(path.name.startswith(WITH_SOUND) for path in files)
-    layout = f"{len(files) - sound} files without sound, {sound} with"
-    return Scan("ravdess", root, layout, tuple(clips), counts, tuple(problems), tuple(errors))
+    return Scan(
+        "ravdess",
+        root,
+        f"{len(files) - sound} files without sound, {sound} with",
+        tuple(clips),
+        counts,
+        tuple(places.problems()),
+        (*places.errors, *errors),
+        doubts=(*places.doubts(), *doubts),
+    )
 
 
-def _find_takes(root: Path, channel: str) -> tuple[dict[str, Path], list[str]]:
-    """File of each take by name, and takes that are there twice in one modality."""
-    takes: dict[str, Path] = {}
-    problems = []
+def _find_takes(root: Path, channel: str) -> tuple[dict[str, list[Path]], list[str]]:
+    """Files of each take by name, of the modality that is read, and videos that are not read."""
+    found: dict[str, dict[str, list[Path]]] = {}
+    beside: list[Path] = []
     for folder in search(root):
-        for path, match in matching_files(folder, FILE):
-            if match[3] != channel:
-                continue
-            known = takes.get(match[2])
-            if known is not None and known.name[:2] == match[1]:
-                problems.append(f"{path} is the same take as {known}, which is used")
-            elif known is None or match[1] == VIDEO_ONLY:
-                takes[match[2]] = path
-    return dict(sorted(takes.items(), key=lambda item: (item[0][-2:], item[0]))), problems
+        for path, match in matching_files(folder, FILE, beside):
+            if match[3] == channel:
+                found.setdefault(match[2], {}).setdefault(match[1], []).append(path)
+    takes = {name: kinds.get(VIDEO_ONLY) or kinds[WITH_SOUND] for name, kinds in found.items()}
+    takes = dict(sorted(takes.items(), key=lambda item: (item[0][-2:], item[0])))
+    return takes, describe_unread(root, beside, VIDEOS, "a video")
 
 
 def _make_clip(path: Path, facts: VideoFacts) -> Clip:

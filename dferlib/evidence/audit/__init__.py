@@ -166,7 +166,8 @@ def hard_label_auc(accuracy: float, num_classes: int) -> float:
 
 def _exact(value: float, decimals: int) -> Fraction:
     """The printed decimal number as an exact fraction."""
-    printed = Decimal(str(value))
-    if not 0 <= printed <= 100 or printed != printed.quantize(Decimal(10) ** -decimals):
+    printed, unit = Decimal(str(value)), Decimal(10) ** -decimals
+    # NaN, asked whether it is larger, raises an error of its own that does not say the value
+    if not printed.is_finite() or not 0 <= printed <= 100 or printed != printed.quantize(unit):
         raise ValueError(f"value is {value!r}; 0 to 100 with at most {decimals} decimals needed")
     return Fraction(printed)
