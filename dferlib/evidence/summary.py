@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-from dferlib.evidence.tables import Evidence, published_beside_ours
+from dferlib.evidence.tables import PUBLISHED_ONLY, Evidence, published_beside_ours
 from dferlib.files import project_root, write_atomic, write_csv
 from dferlib.protocols import Paper
 
@@ -42,7 +42,7 @@ def update_summary(
     cells = []
     for table in tables:
         rows = published_beside_ours(paper, table, evidence, dataset=dataset, select=select)
-        cells.append(rows[rows["status"] != "published only"].assign(table=table))
+        cells.append(rows[~rows["status"].str.startswith(PUBLISHED_ONLY)].assign(table=table))
     new = pd.concat(cells, ignore_index=True).assign(select=select, **key)
     new["metric"] = new["metric"] + " (" + new["unit"] + ")"
     if source == "synthetic":

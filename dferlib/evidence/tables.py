@@ -20,7 +20,7 @@ from dferlib.protocols import OWN_CLIPS, Paper, Reported
 
 Evidence = Mapping[str, pd.DataFrame]
 
-NOT_RUN = "not run"
+NOT_RUN, PUBLISHED_ONLY = "not run", "published only"
 TABLE_COLUMNS = ["dataset", "row", "metric", "unit", "published", "ours", "ci_low", "ci_high"]
 TABLE_COLUMNS += ["uar", "n", "status"]
 
@@ -101,9 +101,9 @@ def published_beside_ours(
     One row per row of the table and metric, in the order of the paper; ``metric`` ("WAR", "UAR",
     "F1" or "recall <class>", see ``scoring``) keeps that one alone. Cells that predictions cannot
     fill, such as parameters, are left out. Values of ours are in the unit of the published cell,
-    ``uar`` is in per cent. Status is ``run``; ``published only`` for other people's methods; or
-    ``not run`` with the command, which holds ``options`` (see ``command``). One's own clips in
-    ``evidence`` follow, with nothing published.
+    ``uar`` is in per cent. Status is ``run``; ``published only`` for other people's methods, with
+    the reason where the authors' own cannot be run; or ``not run`` with the command, which holds
+    ``options`` (see ``command``). One's own clips in ``evidence`` follow, with nothing published.
     Raises ValueError for a metric that the table does not have.
     """
     variant_of = {v.rows[table]: slug for slug, v in paper.variants.items() if table in v.rows}
@@ -141,7 +141,9 @@ def cells_beside_ours(
             scored[cell.dataset] = score_metrics(evidence[cell.dataset], classes, wanted, select)
         name = metric_name(cell.metric)
         row = {"dataset": cell.dataset, "row": cell.row, "metric": name, "unit": cell.unit}
-        row |= {"published": cell.value, "status": "published only"}
+        reason = paper.not_run.get(cell.row, "")
+        status = f"{PUBLISHED_ONLY}, cannot be run: {reason}" if reason else PUBLISHED_ONLY
+        row |= {"published": cell.value, "status": status}
         if variant is not None:
             row |= _own(paper, variant, name, cell, scored.get(cell.dataset), options)
         rows.append(row)

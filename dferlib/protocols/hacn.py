@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from dferlib.protocols.paper import Count, Paper, Preset, row
+from dferlib.protocols.presets import BY_DEVICE, CONVERGING, NO_SECOND_EPOCH, RUNS_ONCE, hour
 from dferlib.protocols.recipe import Recipe, recipe_dataclass
 from dferlib.protocols.reported import Reported
 
@@ -72,34 +73,25 @@ _ROWS = (
     row("literal", "HACN, equations as printed", {}, mode="literal"),
 )
 
-_WEIGHTS = "the stand-in for face weights; no download"
 _QUICK = Preset(
     purpose="minutes on two CPU cores",
     clips=327,  # the smallest stand-in, of CK+
     changes={
-        "store_size": (72, "the frames that the other papers' quick presets use"),
-        "input_size": (64, "a twelfth of the multiplications of 224 px"),
+        **CONVERGING,
         "width": (0.25, "a sixteenth of the multiplications"),
-        "epochs": (8, "the time that a first look may take"),
-        "lr": (0.004, "few epochs have to go further; 0.01 did not hold what it had learned"),
-        "milestones": ((4, 6), "the drops by 0.8, moved into the shorter training"),
         "folds": ((1,), "one fold already pairs the rows on the same clips"),
-        "init": ("synthetic", _WEIGHTS),
-        "precision": ("auto", "bf16 where the processor has units for it: half the time"),
     },
     by_dataset={"afew": {"fraction": (0.4, "462 of 1,156 clips")}},
 )
 _SMOKE = Preset(
     purpose="seconds; shows that everything runs, and nothing else",
     changes={
+        **RUNS_ONCE,
+        **NO_SECOND_EPOCH,
         "store_size": (36, "the frames that the other papers' smoke presets use"),
         "input_size": (32, "smallest input that leaves one position after five halvings"),
         "width": (0.125, "a sixty-fourth of the multiplications"),
-        "epochs": (1, "one pass is enough to run every line"),
-        "milestones": ((), "there is no second epoch"),
-        "folds": ((1,), "one fold is enough to run every line"),
         "fraction": (0.15, "12 or more subjects remain"),
-        "init": ("random", "pre-training would take longer than the test"),
     },
     by_dataset={
         "afew": {
@@ -107,6 +99,14 @@ _SMOKE = Preset(
             "input_size": (48, "goes with the store"),
             "fraction": (0.06, "70 of 1,156 clips"),
         }
+    },
+)
+_GPU = Preset(
+    purpose="the paper's training in about an hour on a data-centre card",
+    changes={**BY_DEVICE, **hour(90, (18, 36, 54, 72))},
+    by_dataset={
+        "ckplus": hour(100, (20, 40, 60, 80)),
+        "afew": hour(40, tuple(range(4, 40, 4))),
     },
 )
 _PAPER = Preset(purpose="the full protocol of the paper")
@@ -123,13 +123,15 @@ _ASSUMED = {
     "frame attention networks",
     "temporal": "one direction, the last state is classified",
     "init": "not said: ImageNet; give a path for weights from faces",
+    "peak": "no row reads it; of the single-frame CNN beside them: the last frame of a sequence "
+    "from neutral to peak, the middle one of a wild clip",
     "frozen layers": "none are mentioned",
     "width": "that of ResNet-50",
     "milestones": "'0.8 times the current learning rate after 20 epochs': after every 20 epochs",
     "nesterov": "plain momentum",
     "flip": "augmentation is not mentioned; whole clips are mirrored at random",
     "crop": "none is mentioned",
-    "normalisation": "'normalized': ImageNet mean and deviation",
+    "normalise": "'normalized': ImageNet mean and deviation",
     "label_smoothing": "none is mentioned",
     "folds": "whether they share subjects is not said: subjects are kept apart",
     "evaluation": "five folds over training and validation list of AFEW, as printed; the other "
@@ -178,6 +180,7 @@ class HacnRecipe(Recipe):
     crop: Literal["five", "random", "none"] = "none"  # assumed
     init: str = "torchvision"  # assumed
     label_smoothing: float = 0.0  # assumed
+    holdout: bool = False  # what is not tested is trained on
     select: Literal["last", "best_val", "best_test"] = "last"  # assumed
 
     def __post_init__(self) -> None:
@@ -201,19 +204,23 @@ PAPER = Paper(
     stated=HacnRecipe(),
     classes=CLASSES,
     variants={variant.slug: variant for variant in _ROWS},
-    presets={"smoke": _SMOKE, "quick": _QUICK, "paper": _PAPER},
+    presets={"smoke": _SMOKE, "quick": _QUICK, "gpu": _GPU, "paper": _PAPER},
     assumed=_ASSUMED,
     counts={(name, ""): Count(n) for name, n in CLIPS.items()},
     own_settings={  # §4.3
-        "afew": {"epochs": 200, "lr": 0.0001, "milestones": tuple(range(20, 200, 20))}
+        "afew": {
+            "epochs": 200,
+            "lr": 0.0001,
+            "milestones": tuple(range(20, 200, 20)),
+            "peak": "middle",  # assumed; no row reads it
+        }
     },
     always_differs=(
         (
-            "training part of a fold",
-            "four of five folds",
-            "three of five folds",
-            "the paper's validation fold is what it reports; here one fold validates and another "
-            "one is tested, so that a rule exists that never looks at the tested subjects",
+            "what a fold is for",
+            "the fold that validates is what the paper reports",
+            "it is tested once, after the last epoch, and chooses nothing",
+            "a fold that chooses an epoch is no test; with quick, another one validates",
         ),
         (
             "face detection and alignment",

@@ -78,7 +78,7 @@ def row(slug: str, label: str, rows: Mapping[int, str], **changes: Any) -> Varia
 
 @dataclass(frozen=True)
 class Preset:
-    """A size of the experiment: name -> (value, reason), and more changes for single datasets.
+    """A size of the experiment: name -> (value, reason), more for single datasets, more for rows.
 
     ``variants`` maps a dataset to (the rows that are run on it, reason) where not all are.
     ``clips`` is the size of the smallest data set for which the epochs were set: where there are
@@ -89,11 +89,13 @@ class Preset:
     changes: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     by_dataset: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
     variants: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    by_row: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
     clips: int = 0
 
-    def of(self, dataset: str) -> dict[str, tuple[Any, str]]:
-        """Return all changes for one dataset."""
-        return {**self.changes, **self.by_dataset.get(dataset, {})}
+    def of(self, dataset: str, variant: str) -> dict[str, tuple[Any, str]]:
+        """Return all changes for a row on a dataset."""
+        own = self.by_dataset.get(dataset, {}), self.by_row.get(variant, {})
+        return {**self.changes, **own[0], **own[1]}
 
     def passes(self, clips: int) -> int:
         """Return how often an epoch passes over the training clips of a data set of ``clips``.
@@ -118,6 +120,8 @@ class Paper:
     counts: Mapping[tuple[str, str], Count]  # (dataset, variant), or (dataset, "") for the others
     # dataset -> settings that the paper itself has for it, where they differ from `stated`
     own_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # row label -> why it cannot be run, of rows that the authors ran or took for their baseline
+    not_run: Mapping[str, str] = field(default_factory=dict)
     # what runs here whatever the preset: (what, in the paper, here, why)
     always_differs: tuple[tuple[str, str, str, str], ...] = ()
 
@@ -163,10 +167,10 @@ class Paper:
         request = {"preset": preset, "dataset": dataset, "variant": variant, "clips": extent.clips}
         if extent.folds:
             request |= {"num_folds": extent.folds, "folds": tuple(range(1, extent.folds + 1))}
-        changes = {name: value for name, (value, _) in self.presets[preset].of(dataset).items()}
-        passes = self.presets[preset].passes(extent.clips)
+        size = self.presets[preset]
+        changes = {name: value for name, (value, _) in size.of(dataset, variant).items()}
         own = {**self.own_settings.get(dataset, {}), **changes, **self.variants[variant].changes}
-        return self.stated.override(**{**request, **own, "passes": passes})
+        return self.stated.override(**{**request, **own, "passes": size.passes(extent.clips)})
 
     def stated_for(self, dataset: str, variant: str = "") -> Recipe:
         """Return the recipe that the paper states for a dataset and a row of its tables."""
@@ -179,7 +183,7 @@ class Paper:
             return {}
         preset, clips = self.presets[recipe.preset], recipe.clips
         few = f"{clips} clips; the epochs of {recipe.preset} were set for {preset.clips} or more"
-        reasons = preset.of(recipe.dataset)
+        reasons = preset.of(recipe.dataset, recipe.variant)
         if recipe.dataset == OWN_CLIPS:
             fewer = "no more folds than these clips have subjects"
             own = {"num_folds": (recipe.num_folds, fewer), "folds": (recipe.folds, fewer)}

@@ -25,7 +25,7 @@ _REQUEST = ("preset", "dataset", "variant", "clips")
 # the same training whoever asked for it; the store's manifest hash tells how faces were cut out
 _NOT_IN_KEY = {"folds", "preset", "select", "faces", "clips"}
 # settings that came later: at these values a training is what it was without them
-_UNSAID = {
+UNSAID = {
     "passes": 1,
     "schedule": "steps",
     "warmup": 0.3,
@@ -67,7 +67,8 @@ class Recipe:
     store_size: int
     faces: str = ""  # how faces are cut out of real frames; see datasets/faces/options.py
     input_size: int
-    normalise: str = "imagenet"  # of pixel values: what the initial weights were trained on
+    # with the initial weights: ImageNet's mean and deviation; / 255 alone; BGR less VGG-Face's mean
+    normalise: Literal["imagenet", "unit", "vggface"] = "imagenet"
     peak: Literal["annotated", "last", "middle"] = "last"  # which frame is the apex
     flip: bool
     crop: Literal["five", "random", "none"]
@@ -114,8 +115,10 @@ class Recipe:
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError(f"milestones {self.milestones} are not increasing")
         if self.schedule == "one_cycle" and not 0 < self.warmup < 1:
+            raise ValueError(f"warmup is {self.warmup}; of one cycle it is a share between 0 and 1")
+        if self.select == "best_val" and not self.holdout:
             raise ValueError(
-                f"warmup is {self.warmup}; of one cycle it is a share above 0, below 1"
+                "select is 'best_val', but no clips are held out to validate; set holdout=True"
             )
 
     @property
@@ -153,7 +156,7 @@ class Recipe:
         return {
             name: value
             for name, value in dataclasses.asdict(self).items()
-            if name not in _NOT_IN_KEY and not (name in _UNSAID and _UNSAID[name] == value)
+            if name not in _NOT_IN_KEY and not (name in UNSAID and UNSAID[name] == value)
         }
 
     def deviations(self) -> list[Deviation]:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from dferlib.names import OWN_CLIPS
 from dferlib.protocols.paper import Count, Paper, Preset
+from dferlib.protocols.presets import BY_DEVICE, CONVERGING, NO_SECOND_EPOCH, RUNS_ONCE, hour
 from dferlib.protocols.recipe import Recipe, recipe_dataclass
 from dferlib.protocols.variants.stt import (
     LOSS_FIELDS,
@@ -40,81 +41,86 @@ _ON_AFEW_ALONE = {
     "num_folds": 1,
     "folds": (1,),
 }
-_NO_FACES = "weights of MS-Celeb-1M, which its owner withdrew, are not part of this project"
+_NO_FACES = (
+    "weights of MS-Celeb-1M, which its owner withdrew, are not part of this project; ImageNet's of "
+    "the same trunk are, and Kinetics' of the 3-D networks that torchvision has"
+)
 _NO_DFEW = "the weights of STT on DFEW are not public; the notebook shows STT from its own, too"
+_WITHOUT = "no weights of this network are named or at hand: procedural faces"
+_PRETRAINED = {"normalise": ("imagenet", "goes with the initial weights")}
+_AS_NAMED = {"init": ("torchvision", _NO_FACES), **_PRETRAINED}
+_ON_AFEW_START = {"afew": {"init": ("torchvision", _NO_DFEW)}}
+_NO_WEIGHTS = {
+    row: {"init": ("synthetic", _WITHOUT)}
+    for row in ("c3d-ti", "p3d-ti", "i3d-ti", "c3d-ds", "i3d-ds")
+}
 _ON_DFEW = tuple(slug for slug, v in VARIANTS.items() if set(v.rows) & {1, 2, 3})
 _ON_AFEW = tuple(slug for slug, v in VARIANTS.items() if 4 in v.rows)
 _ALL = "every row that the paper prints for this dataset"
-_OWN_ROWS = "what the paper is about"
 _TABLES_1_2 = ("lstm", "spatial", "temporal", "stt", "cross-entropy", "label-smoothing")
-_TWO_TRUNKS = (
-    "chosen by cost, before any result: two pre-trained trunks, ResNet-18 and 3D ResNet-18, serve "
-    "them all, and both are run with both ways of sampling"
-)
+_ROWS = {
+    "dfew": (_ON_DFEW, _ALL),
+    "afew": (_ON_AFEW, _ALL),
+    OWN_CLIPS: (_TABLES_1_2, "what the paper is about"),
+}
 
 _PAPER = Preset(
     purpose="the full protocol of the paper",
-    changes={"init": ("synthetic", _NO_FACES)},
-    by_dataset={"afew": {"init": ("synthetic", _NO_DFEW)}},
+    changes=_AS_NAMED,
+    by_dataset=_ON_AFEW_START,
+    by_row=_NO_WEIGHTS,
+    variants=_ROWS,
+)
+_GPU = Preset(
+    purpose="the paper's training in about an hour on a data-centre card",
+    changes={**_AS_NAMED, **BY_DEVICE},
+    by_dataset={
+        **_ON_AFEW_START,
+        "dfew": {
+            **hour(25, (10, 20)),
+            "folds": ((1,), "five folds would leave five epochs each to these rows"),
+        },
+    },
+    by_row=_NO_WEIGHTS,
     variants={
-        "dfew": (_ON_DFEW, _ALL),
-        "afew": (_ON_AFEW, _ALL),
-        OWN_CLIPS: (_TABLES_1_2, _OWN_ROWS),
+        **_ROWS,
+        "dfew": (
+            (
+                *_TABLES_1_2,
+                *("resnet18-lstm-ti", "resnet18-lstm-ds", "resnet18-gru-ds", "former-dfer-ds"),
+            ),
+            "a row with a 3-D network or VGG-11 takes as long as four of these; ask for it by name",
+        ),
     },
 )
 _QUICK = Preset(
     purpose="minutes on two CPU cores",
     clips=462,  # the smallest stand-in, of AFEW
     changes={
-        "store_size": (72, "goes with the input size; the margin for crops keeps its share"),
-        "input_size": (64, "a third of the multiplications of 112 px"),
+        # but for the loss, which is the paper's subject
+        **{k: v for k, v in CONVERGING.items() if k not in ("loss", "label_smoothing")},
         "stage": ("layer3", "keeps the 4x4 grid that layer4 has at 112 px"),
         "width": (0.5, "a quarter of the multiplications"),
         "batch_size": (8, "few clips, and a short training needs many steps"),
-        "lr": (0.0025, "goes with the batch size; at 0.01 five layers diverged in fold 1"),
-        "epochs": (6, "the time that a first look may take"),
-        "milestones": ((4, 5), "the drops of the paper, moved into the shorter training"),
         "folds": ((1,), "one fold already pairs the variants on the same clips"),
         "fraction": (0.04, "465 of 11,697 clips"),
-        "init": ("synthetic", _NO_FACES),
-        "precision": ("auto", "bf16 where the processor has units for it: half the time"),
     },
     by_dataset={
-        "afew": {
-            "fraction": (0.4, "462 of 1,156 clips"),
-            "lr": (0.0025, "as on DFEW: these rows start from synthetic weights, not from DFEW's"),
-            "init": ("synthetic", _NO_DFEW),
-        },
+        "afew": {"fraction": (0.4, "462 of 1,156 clips")},
         OWN_CLIPS: {"fraction": (1.0, "all of them")},
     },
-    variants={
-        "dfew": (
-            (
-                *_TABLES_1_2,
-                *("resnet18-lstm-ti", "r3d-ti", "r3d-ds", "resnet18-lstm-ds"),
-                *("resnet18-gru-ds", "former-dfer-ds"),
-            ),
-            _TWO_TRUNKS,
-        ),
-        OWN_CLIPS: (_TABLES_1_2, _OWN_ROWS),
-        "afew": (
-            ("stt", "r3d-ds", "resnet18-lstm-ds", "resnet18-gru-ds", "former-dfer-ds"),
-            _TWO_TRUNKS,
-        ),
-    },
+    variants=_ROWS,
 )
 _SMOKE = Preset(
     purpose="seconds; shows that everything runs, and nothing else",
     changes={
+        **RUNS_ONCE,
+        **NO_SECOND_EPOCH,
         "store_size": (54, "smallest frame that gives five different crops"),
         "input_size": (48, "smallest input that leaves every network more than one position"),
         "width": (0.25, "a sixteenth of the multiplications"),
         "batch_size": (16, "few clips"),
-        "epochs": (1, "one pass is enough to run every line"),
-        "milestones": ((), "there is no second epoch"),
-        "folds": ((1,), "one fold is enough to run every line"),
         "fraction": (0.002, "35 clips, one of each class and fold"),
-        "init": ("random", "pre-training would take longer than the test"),
     },
     by_dataset={
         "afew": {"fraction": (0.03, "33 of 1,156 clips"), "lr": (0.01, "nothing is fine-tuned")}
@@ -139,7 +145,9 @@ _ASSUMED = {
     "flip": "Former-DFER's code mirrors whole clips at random",
     "crop": "Former-DFER's code cuts random resized windows, the same for all frames of a clip",
     "store_size": "112 px and a margin to crop from; the released crops have 224 px",
-    "normalisation": "RGB with ImageNet mean and deviation; Former-DFER's code divides by 255 only",
+    "normalise": "Former-DFER's code divides by 255 only; weights that were trained on ImageNet's "
+    "mean and deviation get these",
+    "peak": "no row reads it; of the single-frame CNN beside them, in the middle of a wild clip",
     "label_smoothing": "0.1 in the label smoothing row of Table 2; lambda is not printed",
     "sampler": "segments of equal length, a random start in each, the middle one in tests; short "
     "clips as in Former-DFER's code. Time interpolation is linear between neighbours",
@@ -187,10 +195,13 @@ class SttRecipe(Recipe):
     flip: bool = True  # assumed
     crop: Literal["five", "random", "none"] = "random"  # assumed
     width: float = 1.0  # assumed
+    normalise: Literal["imagenet", "unit", "vggface"] = "unit"  # assumed
+    peak: Literal["annotated", "last", "middle"] = "middle"  # assumed
     momentum: float = 0.9  # assumed
     nesterov: bool = False  # assumed
     weight_decay: float = 0.0001  # assumed
     label_smoothing: float = 0.0  # §4.3: a row of Table 2 only
+    holdout: bool = False  # what is not tested is trained on
     select: Literal["last", "best_val", "best_test"] = "best_test"  # assumed
     mlp_ratio: int = 2  # assumed
     stage: Literal["layer3", "layer4"] = "layer4"  # assumed
@@ -227,8 +238,9 @@ PAPER = Paper(
     stated=SttRecipe(),
     classes=CLASSES,
     variants=VARIANTS,
-    presets={"smoke": _SMOKE, "quick": _QUICK, "paper": _PAPER},
+    presets={"smoke": _SMOKE, "quick": _QUICK, "gpu": _GPU, "paper": _PAPER},
     assumed=_ASSUMED,
+    not_run={"EmotiW-2019 Baseline [11]": "of the owners of AFEW, not of a network here"},
     counts={
         ("dfew", ""): Count(11_697),  # of the public lists
         ("afew", ""): Count(381),  # with a face found
@@ -239,8 +251,10 @@ PAPER = Paper(
         (
             "pre-training",
             "MS-Celeb-1M for ResNet-18; not said for the other networks",
-            "procedural faces of other people for every network, see dferlib/training/pretrain.py",
-            "MS-Celeb-1M was withdrawn; on stand-ins this is the same domain, so worth more",
+            "with the presets paper and gpu what torchvision has: ImageNet for ResNet-18 and "
+            "VGG-11, Kinetics for 3D ResNet-18 and R(2+1)D; for C3D, P3D, I3D, and for all rows "
+            "with quick, procedural faces of other people, see dferlib/training/pretrain.py",
+            "MS-Celeb-1M was withdrawn",
         ),
         (
             "start of the training on AFEW",
@@ -249,16 +263,16 @@ PAPER = Paper(
             "all rows start alike",
         ),
         (
-            "training part of a fold",
-            "four of five folds of DFEW, the training list of AFEW",
-            "the same without a tenth, which validates",
-            "so that a rule exists that never looks at the test clips",
-        ),
-        (
             "crops in training",
             "not said; random resized windows in Former-DFER's code",
             "random windows of one size, the same for all frames",
             "what the store's frames are cropped to stays a face",
+        ),
+        (
+            "crop in tests",
+            "not said; Former-DFER's code resizes the whole frame to 112 px",
+            "the middle 112 of 128 px",
+            "so a test clip has the scale of the training clips",
         ),
     ),
 )
