@@ -1,12 +1,11 @@
-"""Keeping the memory that one training step frees for the next one, where the C library is glibc.
+"""What hangs on the machine: memory, precision, how tensors lie in memory, and its description.
 
-A step takes the same large tensors as the step before it. On a CPU torch asks the C library for
-each of them, and glibc hands large blocks back to the system as soon as they are freed, so that
-every page of every tensor is taken, zeroed and mapped anew in every step. With many frames in one
-batch that costs more than the arithmetic saves. No number that is computed depends on this.
-
-The price is memory: blocks that are kept do not fit all later ones, so that a process may hold more
-than it uses at once, the more so the larger its tensors are.
+Keeping freed memory: a training step takes the same large tensors as the step before it. On a CPU
+torch asks the C library for each of them, and glibc hands large blocks back to the system as soon
+as they are freed, so that every page of every tensor is taken, zeroed and mapped anew in every
+step. With many frames in one batch that costs more than the arithmetic saves. No number that is
+computed depends on this. The price is memory: blocks that are kept do not fit all later ones, so
+that a process may hold more than it uses at once, the more so the larger its tensors are.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """Freed memory is kept between steps, handed back at the end, and no number depends on it."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from dferlib import device
 from dferlib.device import freed_memory_kept
@@ -53,6 +55,33 @@ def test_pages_are_mapped_once_inside_and_anew_outside():
     assert inside <= 8  # inner blocks that end change nothing
     assert min(outside, after) > 10 * (inside + 1)
     assert handed_back > 0.9 * SIZE
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(given, kept):
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": given} if given else {}
+    code = "import os, sys, dferlib; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == [kept, "False"]
+
+
+def test_layouts_change_strides_and_no_value():
+    clip = torch.arange(2 * 3 * 4 * 5 * 5, dtype=torch.float32).view(2, 3, 4, 5, 5)
+    assert device.lay_out_clip(clip, "contiguous") is clip
+    laid = device.lay_out_clip(clip, "channels_last")
+    assert torch.equal(laid, clip)
+    assert laid.is_contiguous(memory_format=torch.channels_last_3d)
+    frames = laid.transpose(1, 2).flatten(0, 1)  # as 2-D backbones read them: still no copy
+    assert frames.is_contiguous(memory_format=torch.channels_last)
+    assert frames.data_ptr() == laid.data_ptr()
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv3d(4, 4, 3))
+    device.lay_out_model(model, "channels_last")
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert model[1].weight.is_contiguous(memory_format=torch.channels_last_3d)
+    with pytest.raises(ValueError, match="layout is 'blocked'; allowed are contiguous, channels"):
+        device.lay_out_clip(clip, "blocked")
 
 
 def test_an_error_inside_ends_the_block_too():

@@ -305,16 +305,16 @@ def test_the_loader_names_what_the_sampler_does_not_take():
         ClipLoader(store, "windowed_clips", sampler_options={"num_clips": 6}, **plain)
 
 
-def test_a_protocol_names_its_sampler_and_the_options(tmp_path):
+def test_a_recipe_names_its_sampler_and_the_options(tmp_path):
     @recipe_dataclass
     class Windowed(StcamRecipe):
         sampler_fields: ClassVar = ("num_clips",)
         sampler: str = "windowed_clips"
         num_clips: int = 7
 
-    protocol = Windowed(num_frames=10, num_clips=5, store_size=36, input_size=32)
+    recipe = Windowed(num_frames=10, num_clips=5, store_size=36, input_size=32)
     store = make_store(subjects=1, length=105)
-    loader = Task(protocol, "stcam", fold=1, seed=0, store=store, folder=tmp_path).loader()
+    loader = Task(recipe, "stcam", fold=1, seed=0, store=store, folder=tmp_path).loader()
     # five clips start every 15 frames, two frames each
     assert loader.draw().frames[0].tolist() == [15, 22, 30, 37, 45, 52, 60, 67, 75, 82]
     assert load_protocol("stcam").stated.sampler_options() == {}

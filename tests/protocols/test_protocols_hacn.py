@@ -170,6 +170,22 @@ def test_five_folds_mix_afews_lists_and_train_val_keeps_them():
         PAPER.resolve("paper", "ckplus", "hacn").override(**EVALUATIONS["train-val"])
 
 
+def test_both_evaluations_are_named_and_reach_the_run(tmp_path):
+    from dferlib.training.tasks import plan_tasks
+
+    class Store:
+        dataset = "afew"
+        manifest = clips(["train"] * 30 + ["val"] * 20)
+
+    assert set(EVALUATIONS) == {"five-fold", "train-val"}
+    (task,) = plan_tasks(PAPER, "smoke", ["hacn"], [1], [0], Store, tmp_path)
+    other = task.with_settings("train-val", **EVALUATIONS["train-val"])
+    assert other.variant == "hacn, train-val"
+    assert other.recipe.key() != task.recipe.key()
+    assert len(task.split.test) == 10
+    assert len(other.split.test) == 20
+
+
 # --------------------------------------------------------------------------------------- variants
 
 
