@@ -28,6 +28,7 @@ from dferlib.datasets.faces.report import NO_DETECTOR, FaceRecord
 from dferlib.datasets.faces.tracking import (
     choose_face,
     follow,
+    follow_turn,
     jitter,
     longest_gap,
     shots,
@@ -115,9 +116,8 @@ def _read_marks(clip: Clip, view: View, faces: FaceOptions) -> Found:
     points = np.stack([read_landmarks(path) if path else lost for path in clip.landmarks])
     known = np.isfinite(points[:, 0, 0])
     turn = turn_of(eye_centres(points))
-    blank = np.ones((len(turn), 3))
-    turns = follow(np.where(known[:, None], np.concatenate([blank, turn], axis=1), np.nan))[:, 3]
-    raw = np.concatenate([tight_squares(points, turns_to_undo(turns, faces)), turn], axis=1)
+    angles = turns_to_undo(follow_turn(turn), faces)
+    raw = np.concatenate([tight_squares(points, angles), turn], axis=1)
     box = None
     if faces.box == "clip":
         edges = clip_box(points[known])

@@ -131,6 +131,14 @@ def follow(places: np.ndarray) -> np.ndarray:
     return filled
 
 
+def follow_turn(turn: np.ndarray) -> np.ndarray:
+    """Turn of the eyes (T,) in all frames, from (T, 1) with NaN where it is unknown."""
+    known = np.flatnonzero(np.isfinite(turn[:, 0]))
+    if not len(known):
+        return np.zeros(len(turn))
+    return np.interp(np.arange(len(turn)), known, turn[known, 0])
+
+
 def longest_gap(places: np.ndarray) -> int:
     """Most frames in a row without a face, whose places (T, 4) are NaN."""
     known = np.flatnonzero(np.isfinite(places[:, 0]))

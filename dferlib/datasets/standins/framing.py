@@ -15,7 +15,7 @@ import torch
 
 from dferlib.datasets.faces.geometry import eye_centres, tight_squares
 from dferlib.datasets.faces.options import FaceOptions
-from dferlib.datasets.faces.tracking import follow, smooth, turn_of, turns_to_undo
+from dferlib.datasets.faces.tracking import follow, follow_turn, smooth, turn_of, turns_to_undo
 from dferlib.synthface.difficulty import Difficulty
 from dferlib.synthface.scene import Scene
 from dferlib.synthface.streams import stream
@@ -40,7 +40,7 @@ def cut_scene(scene: Scene, faces: FaceOptions, difficulty: Difficulty, fps: flo
     """
     marks = scene.landmarks(FOLLOW).double().numpy()
     turn = turn_of(eye_centres(marks))
-    angles = turns_to_undo(follow(turn)[:, 0], faces)
+    angles = turns_to_undo(follow_turn(turn), faces)
     raw = np.concatenate([tight_squares(marks, angles), turn], axis=1)
     raw[:, :3] = _detected(raw[:, :3], difficulty.jitter, scene.key)
     if faces.box == "clip":
