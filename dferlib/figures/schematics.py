@@ -37,22 +37,18 @@ def block(
     *,
     after: str = "",
     shape: str = "",
-    size: tuple[float, float] | None = None,
+    wide: float | None = None,
+    tall: float | None = None,
     values: Sequence[float] = (),
     panel: str = "",
 ) -> dict[str, object]:
-    """Return a row for `diagrams.plot_schematic`; `size` is (width, height), default the kind's."""
+    """Return a row for `diagrams.plot_schematic`; `wide` and `tall` default to the kind."""
     usual = {"operator": (0.6, 0.6), "joint": (0.0, 0.0), "data": (1.3, 0.7), "cells": (2.4, 0.5)}
-    width, height = size or usual.get(kind, (2.0, 0.9))
+    width, height = usual.get(kind, (2.0, 0.9))
+    width, height = wide or width, tall or height
     row = {"name": name, "text": text, "kind": kind, "x": x, "y": y, "after": after}
-    return {
-        **row,
-        "shape": shape,
-        "width": width,
-        "height": height,
-        "values": values,
-        "panel": panel,
-    }
+    row |= {"shape": shape, "width": width, "height": height, "values": values, "panel": panel}
+    return row
 
 
 def _table(*rows: dict[str, object]) -> pd.DataFrame:
@@ -63,15 +59,15 @@ def stcam_1(shapes: Shapes) -> pd.DataFrame:
     """STCAM, Figure 1: the framework, of which one structure stands for all five."""
     return _table(
         block("frames", "7 frames", 0, 0, "data", shape=shapes["input"]),
-        block("dots", r"$\cdots$", 2.2, 0, "data", after="frames", size=(0.7, 0.5)),
-        block("frame", "3D-Inception-ResNet with STCAM", 6.5, 0.35, "frame", size=(6.6, 3.1)),
+        block("dots", r"$\cdots$", 2.2, 0, "data", after="frames", wide=0.7),
+        block("frame", "3D-Inception-ResNet with STCAM", 6.5, 0.35, "frame", wide=6.6, tall=3.1),
         block("fork", "", 3.5, 0, "joint", after="dots"),
         block("branch", "3D-Inception", 5.1, 0, after="fork", shape=shapes["inception_a.project"]),
-        block("stcam", "STCAM", 7.5, 0, "own", after="branch", size=(1.6, 0.9)),
+        block("stcam", "STCAM", 7.5, 0, "own", after="branch", wide=1.6),
         block("rise", "", 3.5, 1.4, "joint", after="fork"),
         block("shortcut", "", 9.2, 1.4, "joint", after="rise"),
         block("sum", PLUS, 9.2, 0, "operator", after="stcam shortcut"),
-        block("more", r"$\cdots$", 11.0, 0, "data", after="sum", size=(0.7, 0.5)),
+        block("more", r"$\cdots$", 11.0, 0, "data", after="sum", wide=0.7),
         block("pool", "average\npooling", 13.3, 0, after="more", shape=shapes["inception_c"]),
         block("head", "2 FC,\nsoftmax", 16.2, 0, after="pool", shape=shapes["head"]),
         block("class", "expression", 18.6, 0, "data", after="head"),
@@ -81,24 +77,17 @@ def stcam_1(shapes: Shapes) -> pd.DataFrame:
 def stcam_3(shapes: Shapes) -> pd.DataFrame:
     """STCAM, Figure 3: 3D-CAM (Eq. 1 to 3)."""
     vector = shapes["inception_a.attention.parts.0.mlp"]
+    mlp = "shared MLP\n$W_2\\,\\delta(W_1\\,\\cdot)$"
     return _table(
         block("F", "$F$", 0, 0, "data", shape=shapes["inception_a.project"]),
         block("average", "3D average\npooling", 3.2, 1.0, after="F", shape=vector),
         block("max", "3D max\npooling", 3.2, -1.0, after="F", shape=vector),
-        block(
-            "mlp",
-            "shared MLP\n$W_2\\,\\delta(W_1\\,\\cdot)$",
-            6.4,
-            0,
-            "own",
-            after="average max",
-            size=(2.3, 1.2),
-        ),
+        block("mlp", mlp, 6.4, 0, "own", after="average max", wide=2.3, tall=1.2),
         block("avg", "$M_{avg}$", 8.9, 1.0, "data", after="mlp", shape=vector),
         block("mx", "$M_{max}$", 8.9, -1.0, "data", after="mlp", shape=vector),
         block("sum", PLUS, 10.9, 0, "operator", after="avg mx"),
         block("sigmoid", SIGMOID, 12.2, 0, "operator", after="sum"),
-        block("M", "$M^C$", 13.6, 0, "data", after="sigmoid", shape=vector, size=(0.8, 0.6)),
+        block("M", "$M^C$", 13.6, 0, "data", after="sigmoid", shape=vector, wide=0.8),
         *_weighed(0, 15.2, "M", "F", shapes["inception_a.project"], "$F'$"),
     )
 
@@ -111,9 +100,9 @@ def stcam_4(shapes: Shapes) -> pd.DataFrame:
         block("average", "average over\nchannels", 3.2, 1.0, after="F", shape=weights),
         block("max", "max over\nchannels", 3.2, -1.0, after="F", shape=weights),
         block("join", JOIN, 5.7, 0, "operator", after="average max"),
-        block("f", "3D convolution $f$\n3x7x7", 8.2, 0, "own", after="join", size=(2.6, 1.0)),
+        block("f", "3D convolution $f$\n3x7x7", 8.2, 0, "own", after="join", wide=2.6),
         block("sigmoid", SIGMOID, 10.6, 0, "operator", after="f"),
-        block("M", "$M^{ST}$", 12.3, 0, "data", after="sigmoid", shape=weights, size=(0.9, 0.6)),
+        block("M", "$M^{ST}$", 12.3, 0, "data", after="sigmoid", shape=weights, wide=0.9),
         *_weighed(0, 14.3, "M", "F", shapes["inception_a.project"], "$F'$"),
     )
 
@@ -144,75 +133,39 @@ def _weighed(
 
 def stt_2(shapes: Shapes) -> pd.DataFrame:
     """STT, Figure 2: frames, CNN, spatio-temporal transformer, compact loss."""
+    tokens, each, read = (shapes[f"transformer{part}"] for part in (".project", ".blocks.0", ""))
     return _table(
         block("frames", "frames", 0, 0, "data", shape=shapes["input"]),
         block("cnn", "ResNet-18", 2.8, 0, after="frames", shape=shapes["backbone"]),
-        block(
-            "project", "1x1\nconvolution", 5.6, 0, after="cnn", shape=shapes["transformer.project"]
-        ),
-        block("token", "class token,\npositions", 7.7, 1.7, "data", size=(1.8, 0.8)),
+        block("project", "1x1\nconvolution", 5.6, 0, after="cnn", shape=tokens),
+        block("token", "class token,\npositions", 7.7, 1.7, "data", wide=1.8),
         block("sum", PLUS, 7.7, 0, "operator", after="project token"),
-        block("frame", "N blocks", 12.5, 0, "frame", size=(8.2, 2.2)),
+        block("frame", "N blocks", 12.5, 0, "frame", wide=8.2, tall=2.2),
         block("space", "spatial\nattention", 9.8, 0, "own", after="sum"),
-        block(
-            "time",
-            "temporal\nattention",
-            12.5,
-            0,
-            "own",
-            after="space",
-            shape=shapes["transformer.blocks.0"],
-        ),
+        block("time", "temporal\nattention", 12.5, 0, "own", after="space", shape=each),
         block("mlp", "MLP", 15.2, 0, after="time"),
-        block(
-            "read",
-            "class token",
-            18.2,
-            0,
-            "data",
-            after="mlp",
-            shape=shapes["transformer"],
-            size=(1.5, 0.6),
-        ),
-        block("head", "FC", 20.6, 0, after="read", shape=shapes["head"], size=(1.2, 0.9)),
+        block("read", "class token", 18.2, 0, "data", after="mlp", shape=read, wide=1.5),
+        block("head", "FC", 20.6, 0, after="read", shape=shapes["head"], wide=1.2),
         block("loss", "compact loss", 23.1, 0, "own", after="head"),
     )
 
 
 def hacn_1(shapes: Shapes) -> pd.DataFrame:
     """HACN, Figure 1: frames, ResNet-50, two attentions with their fusions, GRU."""
-    pair = "[$T^i$ : $g$]"
+    second = "spatial attention\n$F^i_{weight2}$ of [$T^i$ : $g$]"
     return _table(
-        block(
-            "frames",
-            "one frame of\neach segment",
-            0,
-            0,
-            "data",
-            shape=shapes["input"],
-            size=(2.0, 0.8),
-        ),
+        block("frames", "a frame of\neach part", 0, 0, "data", shape=shapes["input"], wide=2.0),
         block("cnn", "ResNet-50", 3.2, 0, after="frames", shape=shapes["backbone"]),
-        block("T", "$T^i$", 5.6, 0, "data", after="cnn", size=(0.7, 0.6)),
-        block("frame", "hybrid attention", 13.4, 0.6, "frame", size=(13.6, 3.6)),
-        block(
-            "alpha", "self-attention\n$F^i_{weight1}$", 7.9, 0, "own", after="T", size=(2.2, 1.0)
-        ),
-        block("fuse1", "fusion\n$f_{att1}$, Eq. 3", 10.8, 0, after="alpha", size=(2.2, 1.0)),
+        block("T", "$T^i$", 5.6, 0, "data", after="cnn", wide=0.7),
+        block("frame", "hybrid attention", 13.4, 0.6, "frame", wide=13.6, tall=3.6),
+        block("alpha", "self-attention\n$F^i_{weight1}$", 7.9, 0, "own", after="T", wide=2.2),
+        block("fuse1", "fusion\n$f_{att1}$, Eq. 3", 10.8, 0, after="alpha", wide=2.2),
         block("up", "", 5.6, 1.7, "joint", after="T"),
         block("over", "", 12.9, 1.7, "joint", after="up"),
         block("join", JOIN, 12.9, 0, "operator", after="fuse1 over"),
-        block(
-            "beta",
-            f"spatial attention\n$F^i_{{weight2}}$ of {pair}",
-            14.95,
-            0,
-            "own",
-            after="join",
-            size=(2.8, 1.0),
-        ),
-        block("fuse2", "fusion\n$F^i_{att2}$, Eq. 6", 18.9, 0, after="beta", size=(2.2, 1.0)),
-        block("gru", "GRU", 21.6, 0, after="fuse2", shape=shapes["gru"], size=(1.4, 0.9)),
+        block("beta", second, 14.95, 0, "own", after="join", wide=2.8),
+        block("fuse2", "fusion\n$F^i_{att2}$, Eq. 6", 18.9, 0, after="beta", wide=2.2),
+        block("gru", "GRU", 21.6, 0, after="fuse2", shape=shapes["gru"], wide=1.4),
         block("head", "FC, softmax", 24.2, 0, after="gru", shape=shapes["head"]),
     )
 
@@ -220,32 +173,24 @@ def hacn_1(shapes: Shapes) -> pd.DataFrame:
 def hacn_2(shapes: Shapes) -> pd.DataFrame:
     """HACN, Figure 2: (a) self-attention, (b) spatial attention (Eq. 2 and 5)."""
     first, second = "(a) self-attention", "(b) spatial attention"
+    one, place = shapes["frame_weights.theta"], shapes["place_weights.omega"]
     return _table(
-        block("T", "$T^i$", 0, 0, "data", panel=first, size=(0.8, 0.6)),
-        block(
-            "theta",
-            "FC $\\theta$",
-            2.4,
-            0,
-            "own",
-            after="T",
-            panel=first,
-            shape=shapes["frame_weights.theta"],
-        ),
+        block("T", "$T^i$", 0, 0, "data", panel=first, wide=0.8),
+        block("theta", "FC $\\theta$", 2.4, 0, "own", after="T", panel=first, shape=one),
         block("sigmoid", SIGMOID, 4.5, 0, "operator", after="theta", panel=first),
         block("alpha", "$F^i_{weight1}$", 6.2, 0, "data", after="sigmoid", panel=first),
-        block("F", "$F^i_{att1}$", 0, 0, "data", panel=second, size=(0.9, 0.6)),
+        block("F", "$F^i_{att1}$", 0, 0, "data", panel=second, wide=0.9),
         block("pool", "1x1 average\npooling", 2.6, 0, after="F", panel=second),
         block(
             "omega",
-            "3x3 convolution\n$\\omega$",
+            "3x3 conv. $\\omega$",
             5.6,
             0,
             "own",
             after="pool",
             panel=second,
-            shape=shapes["place_weights.omega"],
-            size=(2.4, 1.0),
+            shape=place,
+            wide=2.4,
         ),
         block("sigmoid2", SIGMOID, 7.9, 0, "operator", after="omega", panel=second),
         block("beta", "$F^i_{weight2}$", 9.6, 0, "data", after="sigmoid2", panel=second),
@@ -254,33 +199,26 @@ def hacn_2(shapes: Shapes) -> pd.DataFrame:
 
 def ecnn_fsa_1(shapes: Shapes) -> pd.DataFrame:
     """ECNN-FSA, Figure 1: feature extraction, frame attention, regression."""
+    each = f"{shapes['backbone']} a frame"
     return _table(
         block("frames", "n frames", 0, 0, "data", shape=shapes["input"]),
-        block("extraction", "feature extraction", 3.3, 0, "frame", size=(3.2, 2.2)),
-        block(
-            "cnn",
-            "improved VGG-16",
-            3.3,
-            0,
-            after="frames",
-            shape=f"{shapes['backbone']} a frame",
-            size=(2.5, 0.9),
-        ),
-        block("X", "$X$", 5.8, 0, "data", after="cnn", size=(0.6, 0.6)),
-        block("attention", "frame-level self-attention", 8.5, 0, "frame", size=(3.4, 2.2)),
+        block("extraction", "feature extraction", 3.3, 0, "frame", wide=3.2, tall=2.2),
+        block("cnn", "improved VGG-16", 3.3, 0, after="frames", shape=each, wide=2.5),
+        block("X", "$X$", 5.8, 0, "data", after="cnn", wide=0.6),
+        block("attention", "frame-level self-attention", 8.5, 0, "frame", wide=3.4, tall=2.2),
         block(
             "fsa",
-            "$W_{sa}$, weighted\nmean of frames",
+            "$W_{sa}$, weighted\nmean",
             8.5,
             0,
             "own",
             after="X",
             shape=shapes["fsa"],
-            size=(2.6, 1.0),
+            wide=2.6,
         ),
-        block("regression", "regression", 15.0, 0, "frame", size=(8.4, 2.2)),
+        block("regression", "regression", 15.0, 0, "frame", wide=8.4, tall=2.2),
         block("norm", "layer norm,\nReLU", 12.2, 0, after="fsa"),
-        block("dropout", "dropout", 14.8, 0, after="norm", size=(1.6, 0.9)),
+        block("dropout", "dropout", 14.8, 0, after="norm", wide=1.6),
         block("fc", "FC,\nsoftmax", 17.5, 0, after="dropout", shape=shapes["head"]),
     )
 
@@ -288,30 +226,19 @@ def ecnn_fsa_1(shapes: Shapes) -> pd.DataFrame:
 def ecnn_fsa_3(shapes: Shapes) -> pd.DataFrame:
     """ECNN-FSA, Figure 3: X* = softmax(s Q K^T) V."""
     rows_of = f"n x {shapes['backbone']}"
-    rows = [block("X", "$X$", 0, 0, "data", size=(0.7, 0.6), shape=rows_of)]
+    rows = [block("X", "$X$", 0, 0, "data", wide=0.7, shape=rows_of)]
     for letter, y in (("q", 1.6), ("k", 0.0), ("v", -1.6)):
         text = f"${letter.upper()} = W_{letter}X$"
         rows.append(block(letter, text, 3.4, y, after="X", shape=rows_of))
     return _table(
         *rows,
-        block("product", "$QK^T$", 6.4, 0.8, after="q k", size=(1.5, 0.9), shape="n x n"),
-        block("s", "$s$", 8.3, 2.0, "data", size=(0.5, 0.5)),
+        block("product", "$QK^T$", 6.4, 0.8, after="q k", wide=1.5, shape="n x n"),
+        block("s", "$s$", 8.3, 2.0, "data", wide=0.5),
         block("scale", TIMES, 8.3, 0.8, "operator", after="product s"),
-        block(
-            "softmax", "softmax", 10.3, 0.8, "own", after="scale", size=(1.7, 0.9), shape="n x n"
-        ),
+        block("softmax", "softmax", 10.3, 0.8, "own", after="scale", wide=1.7, shape="n x n"),
         block("turn", "", 12.2, -1.6, "joint", after="v"),
         block("times", TIMES, 12.2, 0.8, "operator", after="softmax turn"),
-        block(
-            "out",
-            "$X^*$",
-            14.0,
-            0.8,
-            "data",
-            after="times",
-            size=(0.8, 0.6),
-            shape=rows_of,
-        ),
+        block("out", "$X^*$", 14.0, 0.8, "data", after="times", wide=0.8, shape=rows_of),
         block("mean", "mean over\nframes", 16.6, 0.8, after="out", shape=shapes["fsa"]),
     )
 
@@ -319,58 +246,20 @@ def ecnn_fsa_3(shapes: Shapes) -> pd.DataFrame:
 def ceflnet_1(shapes: Shapes) -> pd.DataFrame:
     """CEFLNet, Figure 1: (a) the network, (b) the encoder of one clip."""
     whole, clip = "(a) CEFLNet", "(b) CFE, for each clip"
+    each, clips = f"{shapes['lrl']} a clip", f"n x {shapes['lrl']}"
+    frames = f"K x {shapes['backbone']}"
     return _table(
         block("video", "video:\nn clips", 0, 0, "data", shape=shapes["input"], panel=whole),
-        block(
-            "cfe", "CFE", 3.0, 0, "own", after="video", shape=f"{shapes['lrl']} a clip", panel=whole
-        ),
+        block("cfe", "CFE", 3.0, 0, "own", after="video", shape=each, panel=whole),
         block("join", JOIN, 5.3, 0, "operator", after="cfe", panel=whole),
-        block(
-            "V",
-            "$V^f$",
-            6.8,
-            0,
-            "data",
-            after="join",
-            size=(0.8, 0.6),
-            shape=f"n x {shapes['lrl']}",
-            panel=whole,
-        ),
+        block("V", "$V^f$", 6.8, 0, "data", after="join", wide=0.8, shape=clips, panel=whole),
         block("eian", "EIAN", 9.2, 0, "own", after="V", shape=shapes["eian"], panel=whole),
         block("head", "classifier", 12.0, 0, after="eian", shape=shapes["head"], panel=whole),
-        block("frames", "K frames", 0, 0, "data", panel=clip, size=(1.6, 0.6)),
-        block(
-            "cnn",
-            "ResNet-18",
-            2.5,
-            0,
-            after="frames",
-            shape=f"K x {shapes['backbone']}",
-            panel=clip,
-        ),
-        block(
-            "sal",
-            "SAL",
-            5.2,
-            0,
-            "own",
-            after="cnn",
-            shape=shapes["sal"],
-            panel=clip,
-            size=(1.6, 0.9),
-        ),
-        block(
-            "lrl",
-            "LRL",
-            7.8,
-            0,
-            "own",
-            after="sal",
-            shape=shapes["lrl"],
-            panel=clip,
-            size=(1.6, 0.9),
-        ),
-        block("R", "$R_i$", 9.7, 0, "data", after="lrl", size=(0.7, 0.6), panel=clip),
+        block("frames", "K frames", 0, 0, "data", panel=clip, wide=1.6),
+        block("cnn", "ResNet-18", 2.5, 0, after="frames", shape=frames, panel=clip),
+        block("sal", "SAL", 5.2, 0, "own", after="cnn", shape=shapes["sal"], panel=clip, wide=1.6),
+        block("lrl", "LRL", 7.8, 0, "own", after="sal", shape=shapes["lrl"], panel=clip, wide=1.6),
+        block("R", "$R_i$", 9.7, 0, "data", after="lrl", wide=0.7, panel=clip),
     )
 
 
@@ -383,10 +272,10 @@ def ceflnet_lrl(shapes: Shapes) -> pd.DataFrame:
         block("join", JOIN, 5.2, 1.0, "operator", after="f max"),
         block("score", "FC $q^0$", 7.8, -0.6, "own", after="join", shape=shapes["lrl.score"]),
         block("sigmoid", SIGMOID, 10.0, -0.6, "operator", after="score"),
-        block("w", "$w_k$", 11.5, -0.6, "data", after="sigmoid", size=(0.7, 0.6)),
-        block("mean", "weighted mean\nover frames", 12.6, 1.0, after="join w", size=(2.5, 1.0)),
+        block("w", "$w_k$", 11.5, -0.6, "data", after="sigmoid", wide=0.7),
+        block("mean", "weighted mean\nover frames", 12.6, 1.0, after="join w", wide=2.5),
         block("q1", "FC $q^1$", 15.8, 1.0, "own", after="mean", shape=shapes["lrl"]),
-        block("R", "$R_i$", 18.0, 1.0, "data", after="q1", size=(0.7, 0.6)),
+        block("R", "$R_i$", 18.0, 1.0, "data", after="q1", wide=0.7),
     )
 
 
@@ -399,28 +288,21 @@ def ceflnet_3(shapes: Shapes, scores: Sequence[float]) -> pd.DataFrame:
     )
     width = 0.45 * len(scores)
     first = 0.5 * width
+    even, clips = [0.3] * len(scores), f"{len(scores)} x {shapes['lrl']}"
+    middle, located = 1.5 * width + 6.6, f"clip {best + 1} is located: $P_e$ = argmax $A$"
     return _table(
-        block(
-            "V",
-            "video feature $V^f$",
-            first,
-            0,
-            "cells",
-            values=[0.3] * len(scores),
-            size=(width, 0.6),
-            shape=f"{len(scores)} x {shapes['lrl']}",
-        ),
-        block("conv", "1-D convolution\n$W^T$", width + 1.9, 0, "own", after="V", size=(2.4, 1.0)),
+        block("V", "feature $V^f$", first, 0, "cells", values=even, wide=width, shape=clips),
+        block("conv", "1-D convolution\n$W^T$", width + 1.9, 0, "own", after="V", wide=2.4),
         block("softmax", "softmax\nover clips", width + 4.9, 0, after="conv"),
         block(
             "A",
             "scores $A$; darker: more",
-            1.5 * width + 6.6,
+            middle,
             0,
             "cells",
             after="softmax",
             values=shades,
-            size=(width, 0.6),
+            wide=width,
         ),
         block("times", TIMES, 2 * width + 7.5, 0, "operator", after="A over"),
         block("edge", "", 0.03 * width, 0.3, "joint"),
@@ -434,16 +316,8 @@ def ceflnet_3(shapes: Shapes, scores: Sequence[float]) -> pd.DataFrame:
             "cells",
             after="times",
             values=shades,
-            size=(width, 0.6),
+            wide=width,
         ),
         block("max", "max over\nclips", 3 * width + 10.1, 0, after="M", shape=shapes["eian"]),
-        block(
-            "P",
-            f"clip {best + 1} is located: $P_e$ = argmax $A$",
-            1.5 * width + 6.6,
-            -1.7,
-            "data",
-            after="A",
-            size=(3.4, 0.5),
-        ),
+        block("P", located, middle, -1.7, "data", after="A", wide=3.4),
     )

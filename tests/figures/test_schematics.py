@@ -70,7 +70,7 @@ def test_arrows_end_at_the_edges_of_their_blocks():
     import pandas as pd
 
     rows = [
-        schematics.block("a", "A", 0, size=(2.0, 1.0)),
+        schematics.block("a", "A", 0, wide=2.0, tall=1.0),
         schematics.block("b", "+", 4, 0, "operator", after="a"),
     ]
     figure = diagrams.plot_schematic(pd.DataFrame(rows))
