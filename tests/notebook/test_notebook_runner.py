@@ -446,9 +446,9 @@ def test_a_paper_may_have_parameters_of_its_own():
 
 def test_all_rows_are_those_of_the_preset():
     paper = load_protocol("stt")
-    values = defaults(dataset="afew", preset="quick")
+    values = defaults(dataset="afew", preset="smoke")
     settings = check_parameters("stt", values, datasets=paper.datasets)
-    assert settings.variants == paper.variants_of("quick", "afew")
+    assert settings.variants == paper.variants_of("smoke", "afew")
     assert set(settings.variants) < set(paper.printed_on("afew"))
     chosen = check_parameters("stt", {**values, "variants": "c3d-ds"}, datasets=paper.datasets)
     assert chosen.variants == ("c3d-ds",)
