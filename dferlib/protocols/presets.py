@@ -22,7 +22,7 @@ CONVERGING: Changes = {
     "warmup": (0.3, "the share of the cycle that is usual"),
     "weight_decay": (0.01, _CHOSEN),
     "decayed": ("weights", "biases and scales of norms have nothing that decay would keep small"),
-    "epochs": (12, "the time that a first look may take; after 6, STCAM was 16 to 23 points lower"),
+    "epochs": (12, "the time that a first look may take"),
     "loss": (
         "label_smoothing",
         "few clips are soon learned by heart; targets short of 1 hold that back",
