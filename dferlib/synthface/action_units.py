@@ -48,7 +48,7 @@ EXPRESSIONS = (
 # Per expression: action units that are always there, {AU: strength}, and those that are there with
 # a probability, {AU: (strength, probability)}.
 REQUIRED: dict[str, dict[int, float]] = {
-    "anger": {4: 1.0, 7: 0.7, 23: 0.85, 24: 0.5},
+    "anger": {4: 1.0, 7: 0.7, 23: 0.85},
     "contempt": {14: 1.0, 12: 0.4},
     "disgust": {9: 1.0, 10: 1.0, 7: 0.4},
     "fear": {1: 1.0, 2: 0.75, 4: 0.7, 5: 1.0, 20: 1.0, 25: 0.9},
@@ -64,6 +64,7 @@ OPTIONAL: dict[str, dict[int, tuple[float, float]]] = {
         10: (0.5, 0.35),
         16: (0.4, 0.25),
         17: (0.4, 0.35),
+        24: (0.5, 1.0),  # but where the lips part
         25: (0.8, 0.3),
         26: (0.5, 0.2),
     },

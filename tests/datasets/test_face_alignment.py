@@ -87,7 +87,7 @@ def test_a_tilting_face_stays_as_in_the_first_frame(tmp_path, portrait, referenc
     crops = read_clip(clip, SIZE, parse_faces("align=first")).frames
     level, _ = reference
     tilts = [tilt_between(frame, level) for frame in crops]
-    assert tilts == pytest.approx([RAMP[0]] * len(RAMP), abs=2)
+    assert tilts == pytest.approx([RAMP[0]] * len(RAMP), abs=2 if landmarks else 3)
     free = read_clip(clip, SIZE, parse_faces("box=frame")).frames
     assert [tilt_between(frame, level) for frame in free] == pytest.approx(RAMP, abs=2)
 

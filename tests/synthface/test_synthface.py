@@ -86,7 +86,8 @@ def test_required_aus_are_always_there_and_intensity_scales():
             half = expression_aus(name, 0.5, seeded_generator(name, trial))
             assert full.shape == (len(ACTION_UNITS), 2)
             for au, strength in REQUIRED[name].items():
-                assert full[AU_INDEX[au]].amax() > 0.5 * strength, (name, au)
+                least = 0.25 if au == 23 else 0.5  # parted lips loosen AU 23
+                assert full[AU_INDEX[au]].amax() > least * strength, (name, au)
             free = full < 1.1  # the strongest are clamped
             assert torch.allclose(half[free], full[free] / 2)
     assert expression_aus("neutral", 1.0, seeded_generator(0)).abs().sum() == 0
