@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from pandas.io.formats.style import Styler
 from dferlib.evidence.runs import IDENTITY, Run, load_runs, results_folder
 from dferlib.evidence.scoring import RECALL, metric_name, score_metrics
 from dferlib.protocols import OWN_CLIPS, Paper, Reported
+from dferlib.protocols.paper import Extent
 
 Evidence = Mapping[str, pd.DataFrame]
 
@@ -43,35 +45,44 @@ def load_evidence(
 ) -> dict[str, pd.DataFrame]:
     """Predictions of every dataset of the paper that has finished runs at this source and preset.
 
-    Only runs that started from `init` count, by default those that started from what the paper's
-    protocol says; rows made from others, which say so in their name, stay. Where a variant, fold
-    and seed was run more than once (the code changed in between), the newest counts.
+    Only runs with the settings that the preset has today count, from `init` where that is asked
+    for: what an older version of a preset left is no neighbour of what this one makes. Rows with
+    settings of their own, which say so in their name, stay. Where a variant, fold and seed was run
+    more than once (the code changed in between), the newest counts.
     """
     evidence = {}
     for dataset in paper.datasets:
         runs = load_runs(results_folder(paper.slug, dataset, source, preset, results_dir))
+        if not len(runs):
+            continue
         records = runs.records
-        if len(runs):
-            begun = records["protocol"].map(lambda settings: settings["init"])
-            asked = records["variant"].map(
-                lambda name, dataset=dataset: _init_of(paper, preset, dataset, name, init)
-            )
-            made = records["provenance"].map(lambda entry: entry["time_utc"])
-            newest = records.assign(made=made)[asked.isna() | (begun == asked)]
-            newest = newest.sort_values("made").drop_duplicates(
-                ["variant", "fold", "seed"], keep="last"
-            )
-            found = runs.predictions[runs.predictions["run_id"].isin(newest["run_id"])]
-            if len(found):
-                evidence[dataset] = found
+        made = records["provenance"].map(lambda entry: entry["time_utc"])
+        current = [
+            _is_current(paper, preset, dataset, variant, settings, init)
+            for variant, settings in zip(records["variant"], records["protocol"], strict=True)
+        ]
+        newest = records.assign(made=made)[current].sort_values("made")
+        newest = newest.drop_duplicates(["variant", "fold", "seed"], keep="last")
+        found = runs.predictions[runs.predictions["run_id"].isin(newest["run_id"])]
+        if len(found):
+            evidence[dataset] = found
     return evidence
 
 
-def _init_of(paper: Paper, preset: str, dataset: str, variant: str, init: str) -> str | None:
-    """What a row starts from when a notebook asks for `init`; None for a row with its own start."""
+def _is_current(
+    paper: Paper, preset: str, dataset: str, variant: str, settings: Mapping[str, Any], init: str
+) -> bool:
+    """Whether a stored run has the settings that its row has today at this preset."""
     if variant not in paper.variants:
-        return None
-    return paper.resolve(preset, dataset, variant).init if init == "paper" else init
+        return True
+    extent = Extent(settings.get("clips", 0))
+    today = paper.resolve(preset, dataset, variant, extent)
+    changed = {"precision": settings["precision"]}  # the device's
+    changed |= {} if init == "paper" else {"init": init}
+    try:
+        return today.override(**changed).key() == paper.restore(settings).key()
+    except ValueError:  # a setting that is there no more
+        return False
 
 
 def command(paper: Paper, dataset: str, variant: str = "", options: str = "") -> str:

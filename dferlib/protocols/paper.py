@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dferlib.names import OWN_CLIPS, unknown_name
-from dferlib.protocols.recipe import Recipe
+from dferlib.protocols.recipe import UNSAID, Recipe
 from dferlib.protocols.reported import Reported, load_cells
 
 NO_DATASET = "-"  # of cells about the training, or about a network alone
@@ -171,6 +171,14 @@ class Paper:
         changes = {name: value for name, (value, _) in size.of(dataset, variant).items()}
         own = {**self.own_settings.get(dataset, {}), **changes, **self.variants[variant].changes}
         return self.stated.override(**{**request, **own, "passes": size.passes(extent.clips)})
+
+    def restore(self, settings: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that a run's record holds as plain values.
+
+        What the record does not say has the value that it had before it was a setting.
+        """
+        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        return self.stated.override(**UNSAID | plain)
 
     def stated_for(self, dataset: str, variant: str = "") -> Recipe:
         """Return the recipe that the paper states for a dataset and a row of its tables."""

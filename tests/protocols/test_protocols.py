@@ -232,11 +232,9 @@ def records_of(folder: Path) -> list[dict]:
 def test_stored_runs_keep_their_ids(folder):
     """An id is a hash of the recipe's key and of what else defines the numbers of a run."""
     for record in records_of(folder):
-        settings = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in record["protocol"].items()
-        }
-        recipe = type(load_protocol(record["paper"]).stated)(**UNSAID | settings)
+        recipe = load_protocol(record["paper"]).restore(record["protocol"])
         start = PRETRAINED if recipe.init == "synthetic" else recipe.init
+        start = record.get("init_key", start)  # older records do not say it
         key = {"protocol": recipe.key(), "manifest": record["manifest_hash"], "init": start}
         key |= {"training": "1", "fingerprint": record["fingerprint"]}
         made = run_id(record["variant"], record["fold"], record["seed"], key)

@@ -12,7 +12,6 @@ from toy import make_store
 from dferlib.datasets.store import FrameStore
 from dferlib.files import project_root
 from dferlib.protocols import load_protocol
-from dferlib.protocols.recipe import UNSAID
 from dferlib.training import tasks
 from dferlib.training.fingerprint import behaviour_fingerprint
 from dferlib.training.predict import predict
@@ -122,8 +121,7 @@ def stored() -> list[Path]:
 @pytest.mark.parametrize("path", stored(), ids=lambda path: "-".join(path.parts[-4:-2]))
 def test_a_stored_run_is_found_under_its_old_id(path, monkeypatch):
     record = json.loads(path.read_text(encoding="utf-8"))
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in record["protocol"].items()}
-    recipe = load_protocol(record["paper"]).stated.override(**UNSAID | settings)
+    recipe = load_protocol(record["paper"]).restore(record["protocol"])
     store = replace(make_store(), classes=tuple(record["classes"]), dataset=record["dataset"])
     monkeypatch.setattr(FrameStore, "manifest_hash", lambda _: record["manifest_hash"])
     key = STORED_INIT if recipe.init == "synthetic" else recipe.init
