@@ -89,7 +89,7 @@ def test_missing_official_splits_are_named():
         split_fold(manifest_of(["train"] * 5), 1)
     with pytest.raises(DatasetError, match=r"official split 1, 3, only of 2, 4"):
         official_folds(manifest_of(["2", "4"]))
-    with pytest.raises(DatasetError, match="1 subjects or clips cannot be split"):
+    with pytest.raises(DatasetError, match="1 subject or clip cannot be split"):
         split_fold(manifest_of(["train", "val"]), 1)
 
 
