@@ -47,9 +47,9 @@ def to_grey(frames: np.ndarray) -> torch.Tensor:
     return (grey - mean) / spread.clamp_min(1)
 
 
-def standin_peaks(name: str, clips: int) -> tuple[torch.Tensor, np.ndarray]:
-    """Peak frames of evenly chosen clips of a stand-in, each in a box of its own, and labels."""
-    plan = plan_standin(name, faces="box=frame")
+def standin_peaks(name: str, clips: int, faces: str) -> tuple[torch.Tensor, np.ndarray]:
+    """Peak frames of evenly chosen clips of a stand-in, cut out by `faces`, and labels."""
+    plan = plan_standin(name, faces=faces)
     rows = np.unique(np.linspace(0, len(plan.manifest) - 1, clips).round().astype(int))
     chosen, frames = plan.manifest.iloc[rows], []
     peaks = np.where(chosen["apex"] >= 0, chosen["apex"], chosen["n_frames"] - 1)
@@ -59,9 +59,9 @@ def standin_peaks(name: str, clips: int) -> tuple[torch.Tensor, np.ndarray]:
     return to_grey(np.concatenate(frames)), chosen["label"].to_numpy()
 
 
-def tree_peaks(dataset: str, root: Path) -> tuple[torch.Tensor, np.ndarray]:
+def tree_peaks(dataset: str, root: Path, faces: str) -> tuple[torch.Tensor, np.ndarray]:
     """Peak frames of a tree, cut out by its reader, and labels; the middle where none is known."""
-    store = open_store(dataset, source="real", data_root=root, size=SIZE, faces="box=frame")
+    store = open_store(dataset, source="real", data_root=root, size=SIZE, faces=faces)
     clips = store.manifest
     peaks = np.where(clips["apex"] >= 0, clips["apex"], clips["n_frames"] // 2)
     frames = np.asarray(store.frames[(clips["offset"] + peaks).to_numpy()])
@@ -118,13 +118,14 @@ def main() -> None:
     """Train, test on every tree, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train", default="pretraining", help="a stand-in")
-    parser.add_argument("--clips", type=int, default=1200, help="of it")
-    parser.add_argument("--seeds", type=int, default=2, help="networks, whose answers are averaged")
+    parser.add_argument("--clips", type=int, default=1600, help="of it")
+    parser.add_argument("--seeds", type=int, default=3, help="networks, whose answers are averaged")
+    parser.add_argument("--faces", default="align=upright", help="how both are cut out")
     parser.add_argument("--subjects", type=int, default=10, help="of each generator tree")
     parser.add_argument("--own", nargs="*", default=[], help="NAME=FOLDER of one's own")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    images, labels = standin_peaks(chosen.train, chosen.clips)
+    images, labels = standin_peaks(chosen.train, chosen.clips, chosen.faces)
     classes = sorted(set(labels))
     target = torch.tensor([classes.index(label) for label in labels])
     nets = [learn(images, target, len(classes), seed) for seed in range(chosen.seeds)]
@@ -133,13 +134,16 @@ def main() -> None:
         for name, write in WRITERS.items():
             root = Path(place) / name
             write(root, subjects=chosen.subjects, seed=7)
-            found[f"generator tree {name}"] = score(nets, classes, *tree_peaks(name, root))
+            found[f"generator tree {name}"] = score(
+                nets, classes, *tree_peaks(name, root, chosen.faces)
+            )
         for entry in chosen.own:
             name, _, folder = entry.partition("=")
             root = as_clips(Path(folder), Path(place) / f"own-{name}")
-            found[name] = score(nets, classes, *tree_peaks("folder", root))
+            found[name] = score(nets, classes, *tree_peaks("folder", root, chosen.faces))
     print(json.dumps(found, indent=1))
     given = {"train": chosen.train, "clips": chosen.clips, "seeds": chosen.seeds}
+    given["faces"] = chosen.faces
     record = {**given, "face_version": FACE_VERSION, "tests": found, "provenance": provenance()}
     write_json((project_root() or Path()) / "results" / "faces" / "transfer.json", record)
 
