@@ -19,6 +19,8 @@ RESULTS = project_root() / "results"
 def test_the_summary_is_made_of_the_stored_predictions(slug, tmp_path):
     stored = pd.read_csv(RESULTS / "summary.csv")
     stored = stored[stored["paper"] == slug]
+    if stored.empty:
+        pytest.skip(f"no stored run of {slug} has today's settings of its preset")
     paper = load_protocol(slug)
     keys = [*summary.SUMMARY_KEY, "select"]
     read = functools.cache(lambda *which: load_evidence(paper, *which, RESULTS))

@@ -114,11 +114,11 @@ def test_the_id_follows_the_initial_weights_and_not_the_layout(store, tmp_path, 
 
 def stored() -> list[Path]:
     """One stored run of every paper and dataset, its record."""
-    folders = sorted(RESULTS.glob("*/*-synthetic-quick"))
+    folders = sorted(RESULTS.glob("**/*-synthetic-quick"))
     return [min(folder.glob("runs/*.json")) for folder in folders]
 
 
-@pytest.mark.parametrize("path", stored(), ids=lambda path: "-".join(path.parts[-4:-2]))
+@pytest.mark.parametrize("path", stored(), ids=lambda path: "-".join(path.parts[-5:-2]))
 def test_a_stored_run_is_found_under_its_old_id(path, monkeypatch):
     record = json.loads(path.read_text(encoding="utf-8"))
     recipe = load_protocol(record["paper"]).restore(record["protocol"])
