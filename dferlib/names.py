@@ -14,6 +14,11 @@ SELECTION_RULES = ("last", "best_val", "best_test")
 def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
     """Word an error for a name that does not exist: the nearest one, and all valid ones."""
     known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
-    return f"unknown {what}: {name!r}{hint} Valid: {', '.join(known)}"
+    hint = did_you_mean(name, known) or "."
+    return f"unknown {what}: {name!r}{hint} Valid: {', '.join(known) or 'none'}"
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" with the name that is nearest, or nothing if none is near."""
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

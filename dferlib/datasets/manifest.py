@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from unicodedata import category, normalize
@@ -12,6 +11,7 @@ from unicodedata import category, normalize
 import pandas as pd
 
 from dferlib.files import digest
+from dferlib.names import did_you_mean
 
 # Class order of every dataset, as the papers' confusion matrices and the datasets' own codes have
 # it.
@@ -158,9 +158,8 @@ def check_name(dataset: str) -> str:
     if dataset in names:
         return dataset
     low = str(dataset).strip().lower()
-    near = [_DATASET_ALIASES[low]] if low in _DATASET_ALIASES else get_close_matches(low, names, 1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise DatasetError(f"unknown dataset {dataset!r}; {hint}available are {', '.join(names)}")
+    hint = did_you_mean(_DATASET_ALIASES.get(low, low), names) or ";"
+    raise DatasetError(f"unknown dataset {dataset!r}{hint} available are {', '.join(names)}")
 
 
 def make_manifest(rows: Iterable[Mapping[str, Any]], dataset: str, source: str) -> pd.DataFrame:

@@ -8,7 +8,6 @@ kept as `<output>.partial.ipynb` with the reason.
 
 import argparse
 import ast
-import difflib
 import logging
 import signal
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import nbformat
 import papermill
 
+from dferlib.names import did_you_mean, unknown_name
 from dferlib.notebook.engine import ENGINE, Record
 from dferlib.notebook.parameters import ParameterError, declared_parameters, refusal
 
@@ -86,8 +86,7 @@ def execute(
 
 def _read(path: Path) -> nbformat.NotebookNode:
     if not path.is_file():
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.ipynb")])
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(path.name, [p.name for p in path.parent.glob("*.ipynb")])
         raise FileNotFoundError(f"there is no notebook {path}{hint}")
     try:
         return nbformat.read(path, as_version=4)
@@ -100,10 +99,8 @@ def _check_injection(node: nbformat.NotebookNode, given: Mapping[str, Any]) -> d
     problems = []
     for name, value in given.items():
         if name not in declared:
-            near = difflib.get_close_matches(name, declared, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
-            valid = ", ".join(declared) or "none (it has no cell tagged 'parameters')"
-            problems.append(f"unknown parameter {name!r}{hint} Valid: {valid}")
+            lacks = "" if declared else " (it has no cell tagged 'parameters')"
+            problems.append(unknown_name("parameter", name, declared) + lacks)
             continue
         kind, default = declared[name]
         wanted = TYPES.get(kind, object)

@@ -249,7 +249,7 @@ def no_kernel(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sead": "3"}, r"unknown parameter 'sead'; did you mean 'seeds'\?"),
+        ({"sead": "3"}, r"unknown parameter: 'sead'; did you mean 'seeds'\?"),
         ({"seeds": 3}, "seeds is 3 of type int; the notebook declares str, as in '0'"),
         ({"steps": "3"}, "steps is '3' of type str; the notebook declares int"),
         ({"steps": True}, "steps is True of type bool"),
