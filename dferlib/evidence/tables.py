@@ -17,6 +17,7 @@ from pandas.io.formats.style import Styler
 
 from dferlib.evidence.runs import IDENTITY, Run, load_runs, results_folder
 from dferlib.evidence.scoring import RECALL, metric_name, score_metrics
+from dferlib.files import digest
 from dferlib.protocols import OWN_CLIPS, Paper, Reported
 from dferlib.protocols.paper import Extent
 
@@ -67,6 +68,18 @@ def load_evidence(
         if len(found):
             evidence[dataset] = found
     return evidence
+
+
+def digest_runs(evidence: Evidence) -> dict[str, str]:
+    """Return for each dataset a hash of the runs of the paper's rows that are in the evidence.
+
+    An executed notebook keeps it, so that one that shows other runs than are stored is found. Rows
+    with settings of their own, whose name has a comma, do not count.
+    """
+    return {
+        name: digest(sorted(set(rows["run_id"][~rows["variant"].str.contains(", ")])))
+        for name, rows in evidence.items()
+    }
 
 
 def _is_current(

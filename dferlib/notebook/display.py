@@ -100,10 +100,11 @@ def _preset_recipe(settings: Settings) -> Recipe:
     return paper.resolve(settings.preset, settings.dataset, settings.variants[0])
 
 
-def finish(settings: Settings | None = None) -> None:
+def finish(settings: Settings | None = None, **facts: Any) -> None:
     """Mark that a notebook ran to its end; call it in the last code cell.
 
-    The mark is an output whose metadata hold what was run, under the key `END_MARK`.
+    The mark is an output whose metadata hold what was run, and any further `facts`, under the key
+    `END_MARK`.
     """
     mark: dict[str, Any] = {"version": dferlib.__version__}
     text = "Finished."
@@ -111,7 +112,7 @@ def finish(settings: Settings | None = None) -> None:
         chosen = settings.model_dump(
             include={"slug", "dataset", "source", "preset", "init", "device"}
         )
-        mark |= chosen
+        mark |= {**chosen, **facts}
         text = f"Finished: {', '.join(f'{name} {value}' for name, value in chosen.items())}."
     display({"text/plain": text}, raw=True, metadata={END_MARK: mark})
 

@@ -271,5 +271,6 @@ class Opened:
         display_figure(marked, alt, caption, folder=folder, name=name)
 
     def finish(self) -> None:
-        """Mark that the notebook came to its end; its last cell."""
-        finish(self.settings.model_copy(update={"source": self.store.source}))
+        """Mark that the notebook came to its end, and which runs it shows; its last cell."""
+        settings = self.settings.model_copy(update={"source": self.store.source})
+        finish(settings, runs=tables.digest_runs(self.evidence))

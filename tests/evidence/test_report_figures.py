@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 
 from dferlib.evidence import scoring, summary, tables, verdict
-from dferlib.evidence.runs import Run
+from dferlib.evidence.runs import Run, results_folder, save_run
 from dferlib.figures import diagrams, plots
 from dferlib.notebook import widgets
 from dferlib.notebook.parameters import Settings
 from dferlib.protocols import Reported, load_protocol
+from dferlib.protocols.paper import Extent
 from dferlib.protocols.stt import reported_layers
 
 PAPER = load_protocol("stcam")
@@ -125,6 +126,36 @@ def test_summary_replaces_its_own_rows_and_keeps_others(predictions, tmp_path):
     done = table[(table["dataset"] == "oulu") & table["ours"].notna()]
     assert set(done["status"]) == {"synthetic, not a reproduction"}
     assert table[table["dataset"] == "mmi"]["status"].str.startswith("not run").all()
+
+
+def keep(folder, variant, fold=1, **changes):
+    """Keep a run with today's settings of quick, or with others."""
+    recipe = PAPER.resolve("quick", "oulu", variant.partition(", ")[0], Extent(480))
+    run = make_run(variant, 0.8, fold)
+    settings = dataclasses.asdict(recipe.override(precision="float32", **changes))
+    classes = {"classes": list(CLASSES), "protocol": settings, "history": []}
+    names = {"run_id": f"run-{len(list(folder.rglob('*.json')))}"}
+    hashes = {"manifest_hash": "m", "fingerprint": "f"}
+    save_run(folder, {**run.record, **classes, **names, **hashes}, run.predictions)
+    return names["run_id"]
+
+
+def test_runs_with_other_settings_than_todays_preset_are_in_no_table(tmp_path):
+    folder = results_folder("stcam", "oulu", "synthetic", "quick", tmp_path)
+    keep(folder, "baseline", epochs=6)
+    assert "oulu" not in tables.load_evidence(PAPER, "synthetic", "quick", tmp_path)
+    now = keep(folder, "baseline")
+    keep(folder, "stcam", lr=0.004)
+    own = keep(folder, "stcam, init random", init="random")
+    evidence = tables.load_evidence(PAPER, "synthetic", "quick", tmp_path)
+    assert set(evidence["oulu"]["run_id"]) == {now, own}
+    keep(folder, "baseline", init="random")
+    assert tables.load_evidence(PAPER, "synthetic", "quick", tmp_path).keys() == evidence.keys()
+    random = tables.load_evidence(PAPER, "synthetic", "quick", tmp_path, "random")
+    assert not set(random["oulu"]["run_id"]) & {now}
+    marks = tables.digest_runs(evidence)
+    assert marks == tables.digest_runs({"oulu": evidence["oulu"].query("run_id == @now")})
+    assert marks != tables.digest_runs(random)
 
 
 def test_confusion_and_its_difference(predictions):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import json
 
 import pandas as pd
 import pytest
 
 from dferlib.evidence import summary
-from dferlib.evidence.tables import load_evidence
+from dferlib.evidence.tables import digest_runs, load_evidence
 from dferlib.files import project_root
+from dferlib.notebook.display import END_MARK
 from dferlib.protocols import list_protocols, load_protocol
 
 RESULTS = project_root() / "results"
@@ -34,6 +36,22 @@ def test_the_summary_is_made_of_the_stored_predictions(slug, tmp_path):
     order = [*summary.SUMMARY_KEY, "table", "row", "metric"]
     pairs = [t.sort_values(order, kind="stable").reset_index(drop=True) for t in (stored, new)]
     pd.testing.assert_frame_equal(*pairs, check_dtype=False, atol=0.011)
+
+
+NOTEBOOKS = sorted(RESULTS.glob("*/*-synthetic-*/notebook.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: "-".join(path.parts[-3:-1]))
+def test_an_executed_notebook_shows_the_runs_that_are_stored(path):
+    """Of its own dataset and of every other one that it reads."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    marks = [o["metadata"][END_MARK] for o in outputs if END_MARK in o.get("metadata", {})]
+    (mark,) = marks
+    evidence = load_evidence(load_protocol(mark["slug"]), mark["source"], mark["preset"], RESULTS)
+    stored = digest_runs(evidence)
+    stale = [name for name, runs in mark["runs"].items() if stored.get(name) != runs]
+    assert not stale, f"execute {path} again: other runs are stored now of {', '.join(stale)}"
 
 
 def test_the_simulation_says_which_tests_and_intervals_hold():
