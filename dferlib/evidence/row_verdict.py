@@ -52,7 +52,7 @@ def judge_rows(
     are several, other seeds. ValueError where the reference was not run, or the table does not
     have it.
     """
-    printed = _printed(paper, table, dataset)
+    printed = printed_rows(paper, table, dataset)
     if reference not in printed:
         raise ValueError(
             f"Table {table} has no value of {reference!r} on {dataset}; it has: "
@@ -92,7 +92,7 @@ def judge_row(
     if pair is None or np.isnan(published_difference) or published_difference == 0:
         return data | _by_level(level, criterion, published_difference)
     difference, p = 100 * pair["war_difference"], pair["p_war_holm"]
-    needed = _clips_for(pair, abs(published_difference) / 100)
+    needed = clips_for(published_difference / 100, pair["discordance"], pair["design_effect"])
     data |= {"difference": difference, "low": 100 * pair["war_low"]}
     data |= {"high": 100 * pair["war_high"], "p": p}
     data |= {"detectable": 100 * pair["detectable"], "clips_needed": needed}
@@ -110,9 +110,16 @@ def judge_row(
     return data | {"verdict": CANNOT_TELL, "text": text + where}
 
 
-def _clips_for(pair: pd.Series, difference: float) -> float:
-    discordance = max(pair["discordance"], difference)
-    return float(np.ceil(clips_needed(difference, discordance) * pair["design_effect"]))
+def clips_for(difference: float, discordance: float, effect: float) -> float:
+    """Return how many clips show a difference with 80 % power, at a discordance and design effect.
+
+    All are fractions; a discordance below the difference is taken for the difference. NaN for a
+    difference of 0 or NaN, which no number of clips shows.
+    """
+    gap = abs(difference)
+    if np.isnan(gap) or gap == 0:
+        return float("nan")
+    return float(np.ceil(clips_needed(gap, max(discordance, gap)) * effect))
 
 
 def _by_level(level: bool | None, criterion: Criterion | None, difference: float) -> dict:
@@ -123,8 +130,8 @@ def _by_level(level: bool | None, criterion: Criterion | None, difference: float
     return {"verdict": verdict, "text": f"{'within' if level else 'outside'} the {criterion.text}"}
 
 
-def _printed(paper: Paper, table: int, dataset: str) -> dict[str, tuple[str, float]]:
-    """Variant -> its row and its published WAR in per cent."""
+def printed_rows(paper: Paper, table: int, dataset: str) -> dict[str, tuple[str, float]]:
+    """Return variant -> its row and its published WAR in per cent, of one of the paper's tables."""
     values = {
         cell.row: cell.value
         for cell in paper.reported(table, dataset)

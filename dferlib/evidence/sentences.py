@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 
 from dferlib.evidence import metrics, scoring
+from dferlib.evidence.audit.findings import CONTRADICTION, FLAGS, SOUND
+from dferlib.evidence.claims import NEVER, published_claims
+from dferlib.protocols import Paper
 
 LEARNED = 0.9  # share of the loss of guessing below which a row has begun to learn
 
@@ -131,9 +134,9 @@ def compare_rows(
 ) -> str:
     """Say whether a variant is above others on the same clips, which is what papers claim.
 
-    Empty where the variant or all others were not run. Names the values in per cent, and for WAR
-    the p-value of the paired test, corrected by Holm over these pairs. A result against the claim
-    begins with "Against the claim", one within the noise (p above .05) says so.
+    Empty where the variant or all others were not run. Names the values in per cent, and the
+    p-value of the sign-flip over persons, corrected by Holm over these pairs. A result against the
+    claim begins with "Against the claim", one within the noise (p above .05) says so.
     """
     there = set(predictions["variant"])
     others = [name for name in others if name in there]
@@ -144,11 +147,11 @@ def compare_rows(
     own = scores[row, metric]
     lost = [name for name in others if scores[name, metric] >= own]
     tests = scoring.paired_tests(these, classes, row, select).set_index("second")
-    p = "p_mcnemar_holm" if metric == "WAR" else "p_uar_holm"
+    p = f"p_{metric.lower()}_holm"
     listed = ", ".join(
         f"{name} {scores[name, metric]:.2f} (p = {tests.loc[name, p]:.2g})" for name in others
     )
-    unsure = [name for name in others if tests.loc[name, p] > 0.05]
+    unsure = [name for name in others if not tests.loc[name, p] <= 0.05]
     if lost:
         head = f"Against the claim: not above {', '.join(lost)}"
     elif unsure:
@@ -156,3 +159,70 @@ def compare_rows(
     else:
         head = "As claimed"
     return f"{head}. {metric} of {row} is {own:.2f}, beside {listed}."
+
+
+def read_tests(shown: pd.DataFrame, tests: pd.DataFrame) -> str:
+    """Say what a table of paired tests rests on, and which published differences it could show.
+
+    `shown` is that of `verdict.describe_tests`, `tests` that of `scoring.paired_tests`.
+    """
+    least, most = shown["could be seen"].min(), shown["could be seen"].max()
+    first = tests.iloc[0]
+    who = "clip" if first.unit == "clips" else "person"
+    said = [
+        f"The main test flips the sign of each {who}'s sum of differences; with {first.units} "
+        f"{first.unit} its p, before Holm, cannot be below {tests['least_p'].min():.2g}. "
+        "Obuchowski's test has the same units, and an approximation that needs many of them. "
+        "McNemar's counts clips as independent, which clips of one person are not: it is shown "
+        "because papers use it."
+    ]
+    if np.isnan(least):
+        said.append("With 80 % power these clips would have shown no difference at all.")
+    else:
+        said.append(
+            f"With 80 % power these clips show differences from {least:.1f} points"
+            + (f" (in other rows from {most:.1f})." if most - least >= 0.05 else ".")
+        )
+    there = shown.dropna(subset="clips for it")
+    if len(there):
+        enough = int((there["clips for it"] <= there["n"]).sum())
+        said.append(
+            f"Of {len(there)} published differences these clips are enough for {enough}; the last "
+            "column has the number that each takes, at the discordance and clustering seen here."
+        )
+    notes = [note for note in tests["note"].unique() if note]
+    return " ".join([*said, *(f"There is {note}." for note in notes)])
+
+
+def read_claims(paper: Paper, dataset: str) -> str:
+    """Say which published differences could be significant on the paper's own number of clips.
+
+    Nothing but printed numbers is asked; empty where the paper prints none to ask.
+    """
+    table = published_claims([paper])
+    table = table[(table["dataset"] == dataset) & ~table["cited"]]
+    table = table.drop_duplicates(["other", "other_war", "own_war"])
+    if table.empty:
+        return ""
+    never = int((table["significant"] == NEVER).sum())
+    return (
+        f"The paper prints {len(table)} other rows of its own on {dataset}. Whichever of its "
+        f"{table['n'].iloc[0]} clips they got wrong, {never} of them cannot differ from the "
+        "paper's model with p below .05 in McNemar's exact test."
+    )
+
+
+def read_audit(findings: pd.DataFrame, wrong: pd.DataFrame) -> str:
+    """Say how many checks of printed numbers were made, and how many numbers do not fit.
+
+    `findings` and `wrong` are of `audit.report`: all, and those that are flagged.
+    """
+    counts = findings["verdict"].value_counts()
+    cannot, differ = (int(counts.get(name, 0)) for name in FLAGS)
+    numbers = wrong.loc[wrong["verdict"] == CONTRADICTION, ["table", "dataset", "row", "printed"]]
+    return (
+        f"{len(findings)} checks of what is printed: {int(counts.get(SOUND, 0))} find nothing "
+        f"wrong, {cannot} find what cannot be as it is printed ({len(numbers.drop_duplicates())} "
+        f"numbers or statements), {differ} find two printed things that differ. The others say "
+        "nothing, or are hints."
+    )

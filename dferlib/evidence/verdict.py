@@ -1,13 +1,21 @@
-"""What differs from the paper, and whether its number is reproduced."""
+"""What differs from the paper, what its rows differ by, and whether its numbers are reproduced."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from dferlib.evidence import metrics
-from dferlib.protocols import Paper, Recipe, load_protocol
+from dferlib.evidence.row_verdict import clips_for, judge_rows, printed_rows
+from dferlib.evidence.stats import holm
+from dferlib.protocols import Criterion, Paper, Recipe, load_protocol
+
+JUDGED = ["table", "row", "published", "published_difference", "ours", "difference", "p"]
+JUDGED += ["verdict", "text"]
 
 
 class Asked(Protocol):
@@ -78,6 +86,94 @@ def judge(
     criterion = paper.criterion(settings.dataset, variant)
     every = paper.resolve("paper", settings.dataset, variant).folds
     rows = predictions[predictions["variant"] == variant]
+    against = _against(every, rows, settings, source, criterion)
+    if against:
+        verdict = f"not tested: {'; '.join(against)}"
+    else:
+        value = metrics.score(rows, paper.classes[settings.dataset], select)[criterion.metric]
+        verdict = "reproduced" if criterion.holds(value) else "not reproduced"
+    return pd.DataFrame([{"criterion": criterion.text, "verdict": verdict}])
+
+
+def judge_tables(
+    paper: Paper,
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    settings: Asked,
+    source: str,
+    select: str,
+    reference: str,
+) -> pd.DataFrame:
+    """Return a verdict on every row that was run, of all tables that print it and `reference`.
+
+    See `row_verdict.judge_rows`, of which this has the columns `JUDGED` and the table. A row that
+    several tables print with one value is judged where it stands first. Empty where no table
+    prints the reference on this dataset, or it was not run. The criterion of the protocol counts
+    where `judge` would test it.
+    """
+    parts = []
+    for table in sorted({cell.table for cell in paper.reported() if cell.table}):
+        names = printed_rows(paper, table, settings.dataset)
+        run = set(names) & set(predictions["variant"])
+        if reference in run and len(run) > 1:
+            asked = {"dataset": settings.dataset, "source": source, "select": select}
+            criteria = _criteria(paper, names, predictions, settings, source)
+            found = judge_rows(
+                paper, table, predictions, classes, reference, **asked, criteria=criteria
+            )
+            parts.append(found.assign(table=table))
+    if not parts:
+        return pd.DataFrame(columns=JUDGED)
+    judged = pd.concat(parts, ignore_index=True)
+    return judged.drop_duplicates(["variant", "published"], ignore_index=True)[JUDGED]
+
+
+def published_differences(paper: Paper, dataset: str, reference: str) -> dict[str, float]:
+    """Return variant -> published WAR minus that of `reference`, in points.
+
+    Both are taken from the first table that prints both on this dataset.
+    """
+    found: dict[str, float] = {}
+    for table in sorted({cell.table for cell in paper.reported() if cell.table}):
+        printed = printed_rows(paper, table, dataset)
+        if reference in printed:
+            own = printed[reference][1]
+            gaps = {name: round(value - own, 2) for name, (_, value) in printed.items()}
+            found = gaps | found
+    return {name: gap for name, gap in found.items() if name != reference}
+
+
+def describe_tests(table: pd.DataFrame, published: Mapping[str, float]) -> pd.DataFrame:
+    """Return `scoring.paired_tests` as it is shown: the main test first, then what it could see.
+
+    All p are corrected by Holm over the table. `published` is that of `published_differences`; how
+    many clips it takes is at 80 % power, with the discordance and the design effect seen here.
+    """
+    shown = table[["second", "n"]].rename(columns={"second": "row"})
+    shown["persons"] = [f"{r.units} {r.unit}" for r in table.itertuples()]
+    for metric in ("war", "uar"):
+        columns = (f"{metric}_difference", f"{metric}_low", f"{metric}_high")
+        shown[f"{metric.upper()}, difference"] = [
+            f"{value:+.2f}" + ("" if np.isnan(low) else f" [{low:+.2f}, {high:+.2f}]")
+            for value, low, high in table[list(columns)].to_numpy()
+        ]
+        shown[f"p, {metric.upper()}: sign-flip"] = table[f"p_{metric}_holm"]
+        if metric == "war":
+            shown["p: Obuchowski"] = holm(table["p_obuchowski"])
+            shown["p: McNemar, clips independent"] = table["p_mcnemar_holm"]
+    shown["could be seen"] = table["detectable"]
+    shown["published"] = [published.get(name, np.nan) for name in table["second"]]
+    shown["clips for it"] = [
+        clips_for(gap / 100, row.discordance / 100, row.design_effect)
+        for row, gap in zip(table.itertuples(), shown["published"], strict=True)
+    ]
+    return shown
+
+
+def _against(
+    every: Sequence[int], rows: pd.DataFrame, settings: Asked, source: str, criterion: Criterion
+) -> list[str]:
+    """Why a criterion cannot be tested with these predictions of its variant; `every` fold."""
     count = rows["clip_id"].nunique()
     reasons = {
         "the faces are synthetic": source != "real",
@@ -86,10 +182,19 @@ def judge(
         "several seeds were run": len(settings.seeds) > 1,
         f"{count} clips, not {criterion.n}": count not in (criterion.n, *criterion.whole),
     }
-    against = [reason for reason, holds in reasons.items() if holds]
-    if against:
-        verdict = f"not tested: {'; '.join(against)}"
-    else:
-        value = metrics.score(rows, paper.classes[settings.dataset], select)[criterion.metric]
-        verdict = "reproduced" if criterion.holds(value) else "not reproduced"
-    return pd.DataFrame([{"criterion": criterion.text, "verdict": verdict}])
+    return [reason for reason, holds in reasons.items() if holds]
+
+
+def _criteria(
+    paper: Paper, names: Sequence[str], predictions: pd.DataFrame, settings: Asked, source: str
+) -> dict[str, Criterion]:
+    """The criteria that these predictions can be tested by, of the rows that have one."""
+    found = {}
+    for name in names if source == "real" else ():
+        with suppress(ValueError):  # no criterion: nothing printed, or contradicted by the paper
+            criterion = paper.criterion(settings.dataset, name)
+            rows = predictions[predictions["variant"] == name]
+            every = paper.resolve("paper", settings.dataset, name).folds
+            if not _against(every, rows, settings, source, criterion):
+                found[name] = criterion
+    return found

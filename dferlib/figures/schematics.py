@@ -55,6 +55,18 @@ def _table(*rows: dict[str, object]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def describe(blocks: pd.DataFrame) -> str:
+    """Say in words what a table draws: which block each of its arrows comes from."""
+    plain = blocks["text"].str.replace(r"[$\\{}]|\\,", "", regex=True).str.replace("\n", " ")
+    text = dict(zip(blocks["name"], plain.mask(plain == "", "a bend"), strict=True))
+    said = [
+        f"{text[row.name]} after {' and '.join(text[name] for name in row.after.split())}"
+        for row in blocks[~blocks["kind"].isin(["joint", "frame"])].itertuples(index=False)
+        if row.after
+    ]
+    return f"Block diagram: {'; '.join(said)}."
+
+
 def stcam_1(shapes: Shapes) -> pd.DataFrame:
     """STCAM, Figure 1: the framework, of which one structure stands for all five."""
     return _table(

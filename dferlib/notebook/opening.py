@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from IPython.display import Markdown, display
 
 from dferlib.datasets import check_store, choose_classes, open_store
@@ -21,6 +22,7 @@ from dferlib.datasets.batches import ClipLoader, denormalise
 from dferlib.datasets.store import FrameStore
 from dferlib.evidence import costs, sentences, tables, verdict
 from dferlib.figures import plots
+from dferlib.models import create_model
 from dferlib.notebook.display import Banner, banner, display_figure, finish
 from dferlib.notebook.parameters import ParameterError, Settings, check_parameters
 from dferlib.protocols import load_protocol
@@ -155,6 +157,12 @@ class Opened:
     def predictions_of(self, tasks: Sequence[Task]) -> pd.DataFrame:
         """Run trainings and return their predictions, under the names of their rows."""
         return tables.tidy(runner.run_tasks(tasks))
+
+    def full_size(self, variant: str = "") -> nn.Module:
+        """A row's model as the paper has it, without values: for shapes and costs."""
+        recipe = self.paper.resolve("paper", self.settings.dataset, variant or self.variant)
+        with torch.device("meta"):
+            return create_model(recipe.model, len(self.classes), **recipe.model_options())
 
     # ---------------------------------------------------------------- one model, looked into
 

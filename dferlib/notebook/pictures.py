@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from dferlib.analysis import explain
+from dferlib.analysis import cost, explain
 from dferlib.evidence import costs, metrics, scoring, sentences, tables
-from dferlib.figures import plots
+from dferlib.figures import diagrams, plots, schematics
 from dferlib.notebook import widgets
 from dferlib.notebook.opening import Opened
 from dferlib.training import predict
@@ -82,6 +82,29 @@ class Pictures(Opened):
         )
         self.show(figure, alt=alt, caption=caption, name=name)
         display(Markdown(tables.read_table(cells[cells["metric"].isin(metrics)])))
+
+    def schematics(self, *names: str, scores: Sequence[float] = ()) -> None:
+        """Draw schematic figures of the paper by the shapes of its model at the paper's size.
+
+        `names` are functions of `figures.schematics`, "stcam_3" for STCAM's Figure 3; `scores` of
+        clips go to those that need them.
+        """
+        slug = self.paper.slug
+        recipe = self.paper.resolve("paper", self.settings.dataset, slug)
+        shape = (3, recipe.num_frames, recipe.input_size, recipe.input_size)
+        parts = getattr(schematics, slug.upper())
+        shapes = cost.shape_texts(self.full_size(slug), shape, parts)
+        for name in names:
+            build = getattr(schematics, name)
+            blocks = build(shapes, *([scores] if len(scores) else []))
+            number = name.removeprefix(f"{slug}_")
+            self.show(
+                diagrams.plot_schematic(blocks),
+                alt=schematics.describe(blocks),
+                caption=build.__doc__.partition(", ")[2].partition("\n")[0],
+                name=f"figure{number}" if number.isdigit() else f"figure_{number}",
+                source="none",
+            )
 
     # ---------------------------------------------------------------- errors
 

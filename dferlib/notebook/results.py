@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 from IPython.display import Markdown, display
 
 from dferlib.analysis import cost
 from dferlib.evidence import scoring, sentences, summary, tables, verdict
+from dferlib.evidence.audit import report
 from dferlib.models import create_model
 from dferlib.notebook.opening import Opened
 from dferlib.training import single_frame
@@ -138,7 +138,15 @@ class Results(Opened):
             display(Markdown(f"Not compared: `{reference}` and another row are needed."))
             return
         table = scoring.paired_tests(predictions, self.classes, reference, self.rule)
-        display(table.style.format(precision=3).hide(axis="index"))
+        published = {}
+        if self.printed_here:
+            asked = (self.paper, self.settings.dataset, reference)
+            published = verdict.published_differences(*asked)
+        shown = verdict.describe_tests(table, published)
+        formats = dict.fromkeys(("could be seen", "published"), "{:+.2f}")
+        formats |= {"could be seen": "{:.1f}", "clips for it": "{:,.0f}"}
+        display(shown.style.format(formats, precision=3, na_rep="").hide(axis="index"))
+        display(Markdown(sentences.read_tests(shown, table)))
 
     def claim(self, text: str, row: str, *others: str, metric: str = "WAR") -> None:
         """Put one of the paper's claims - that `row` is above `others` - beside this run's result.
@@ -216,12 +224,6 @@ class Results(Opened):
         }
         display(table.style.format(formats).hide(axis="index"))
 
-    def full_size(self, variant: str = "") -> nn.Module:
-        """A row's model as the paper has it, without values: for shapes and costs."""
-        recipe = self.paper.resolve("paper", self.settings.dataset, variant or self.variant)
-        with torch.device("meta"):
-            return create_model(recipe.model, len(self.classes), **recipe.model_options())
-
     def at_preset(self, variant: str) -> nn.Module:
         """A row's model at the size of this preset, untrained, on this run's device."""
         recipe = self.paper.resolve(self.settings.preset, self.settings.dataset, variant)
@@ -236,10 +238,34 @@ class Results(Opened):
         display(verdict.deviations(self.paper, *asked))
         display(pd.Series(dict(self.paper.assumed), name="assumed, and why").to_frame())
 
-    def verdict(self) -> None:
-        """Whether the published number is reproduced, by the criterion fixed before any run."""
+    def audit(self) -> None:
+        """What of the paper's printed numbers cannot be, or does not fit: counted, then listed."""
+        found = report.audit_papers(self.paper.slug)
+        wrong = report.flagged(found)
+        display(Markdown(sentences.read_audit(found, wrong)))
+        columns = ["table", "dataset", "row", "check", "printed", "found", "verdict", "text"]
+        display(wrong[columns].style.hide(axis="index"))
+
+    def verdict(self, reference: str) -> None:
+        """Whether the published number is reproduced, by the criterion fixed before any run.
+
+        Below it a verdict on each row that was run and is printed beside `reference`, and which of
+        the published differences could be significant at all.
+        """
         asked = (self.settings, self.store.source, self.rule)
         display(verdict.judge(self.paper, self.predictions, *asked))
+        if not self.printed_here:
+            return
+        found = (self.paper, self.predictions, self.classes)
+        judged = verdict.judge_tables(*found, *asked, reference)
+        if judged.empty:
+            said = f"No verdict on rows: `{reference}` and another row of a table on"
+            display(Markdown(f"{said} {self.settings.dataset} are needed."))
+        else:
+            formats = dict.fromkeys(("published_difference", "difference"), "{:+.2f}")
+            formats |= {"published": "{:.2f}", "ours": "{:.2f}", "p": "{:.3f}"}
+            display(judged.style.format(formats, na_rep="").hide(axis="index"))
+        display(Markdown(sentences.read_claims(self.paper, self.settings.dataset)))
 
     def save(self, numbers: Sequence[int]) -> None:
         """Put this run's rows of these tables into the summary, if it is all of its preset."""

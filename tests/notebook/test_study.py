@@ -110,7 +110,7 @@ def test_several_seeds_are_the_whole_preset_and_more(tmp_path, shown):
 
 @pytest.mark.parametrize(("own", "word"), [(20, "As claimed"), (12, "Against the claim")])
 def test_a_claim_of_the_paper_stands_beside_what_was_found(own, word, tmp_path, shown):
-    rows = predictions({"baseline": 12, "stcam": own}, folds=(1, 2))
+    rows = predictions({"baseline": 12, "stcam": own}, folds=(1, 2, 3, 4))
     study = make_study(tmp_path, rows)
     study.claim("both help", "stcam", "baseline")
     assert f"**Claim:** both help\n\n**Here** (synthetic): {word}" in text_of(shown)
@@ -126,3 +126,50 @@ def test_the_confusion_of_another_dataset_is_shown_or_how_to_run_it(tmp_path, sh
     assert "-p dataset ckplus" in text_of(shown)
     assert "-p dataset mmi" not in text_of(shown)
     assert "Commonest confusion" in text_of(shown)
+
+
+def test_tests_name_persons_first_and_what_the_clips_could_have_shown(tmp_path, shown):
+    study = make_study(tmp_path, predictions({"baseline": 12, "stcam": 20, "3dcam": 12}))
+    study.tests("baseline")
+    (table, said) = shown
+    row = table.data.set_index("row").loc["stcam"]
+    assert row["persons"] == "8 subjects"
+    assert row["p, WAR: sign-flip"] == pytest.approx(2 * 2 * 0.5**4)  # 4 persons differ; Holm: 2
+    assert row["p: McNemar, clips independent"] < 0.001
+    assert row["published"] == pytest.approx(91.25 - 89.16)  # Table 3
+    assert row["clips for it"] > 480
+    assert "with 8 subjects its p, before Holm, cannot be below 0.12" in said.data
+    assert "Of 2 published differences these clips are enough for 0" in said.data
+
+
+def test_each_printed_row_gets_a_verdict_once(tmp_path, shown):
+    study = make_study(tmp_path, predictions({"baseline": 12, "stcam": 20, "nl-gaussian": 12}))
+    study.verdict("baseline")
+    judged = shown[1].data
+    assert list(judged["table"]) == [3, 3, 8]  # the same values stand in Table 6, and 8 again
+    assert list(judged["verdict"]) == ["real data only", "cannot tell", "cannot tell"]
+    assert "The paper prints 6 other rows of its own on oulu." in text_of(shown)
+
+
+def test_the_audit_counts_what_it_lists(tmp_path, shown):
+    study = make_study(tmp_path, predictions(BOTH))
+    study.audit()
+    said, table = shown[0].data, shown[1].data
+    contradictions = (table["verdict"] == "contradiction").sum()
+    assert f"{contradictions} find what cannot be as it is printed" in said
+    assert f"{len(table) - contradictions} find two printed things that differ" in said
+    stam = table[(table["dataset"] == "ckplus") & (table["row"] == "Baseline + STAM")]
+    assert list(stam["found"]) == ["+0.00"]  # §4 says better than the baseline; Table 2: equal
+
+
+def test_schematics_are_captioned_and_described(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        opening, "display_figure", lambda figure, *texts, **files: kept.append((*texts, files))
+    )
+    make_study(tmp_path, predictions(BOTH)).schematics("stcam_3", "stcam_5")
+    alt, caption, _ = kept[0]
+    assert caption.startswith("Figure 3: 3D-CAM")
+    assert "3D average pooling after F;" in alt
+    assert [files["name"] for *_, files in kept] == ["figure3", "figure5"]
+    plt.close("all")
