@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dferlib.evidence import metrics, scoring
-from dferlib.evidence.audit.findings import CONTRADICTION, FLAGS, SOUND
+from dferlib.evidence.audit.findings import FLAGS, SOUND
 from dferlib.evidence.claims import NEVER, published_claims
 from dferlib.protocols import Paper
 
@@ -212,17 +212,12 @@ def read_claims(paper: Paper, dataset: str) -> str:
     )
 
 
-def read_audit(findings: pd.DataFrame, wrong: pd.DataFrame) -> str:
-    """Say how many checks of printed numbers were made, and how many numbers do not fit.
-
-    `findings` and `wrong` are of `audit.report`: all, and those that are flagged.
-    """
+def read_audit(findings: pd.DataFrame) -> str:
+    """Say how many checks of printed numbers were made, and how many do not fit."""
     counts = findings["verdict"].value_counts()
     cannot, differ = (int(counts.get(name, 0)) for name in FLAGS)
-    numbers = wrong.loc[wrong["verdict"] == CONTRADICTION, ["table", "dataset", "row", "printed"]]
     return (
-        f"{len(findings)} checks of what is printed: {int(counts.get(SOUND, 0))} find nothing "
-        f"wrong, {cannot} find what cannot be as it is printed ({len(numbers.drop_duplicates())} "
-        f"numbers or statements), {differ} find two printed things that differ. The others say "
-        "nothing, or are hints."
+        f"{len(findings)} checks of printed numbers: {int(counts.get(SOUND, 0))} find nothing "
+        f"wrong, {cannot} find what cannot be as it is printed, {differ} find two printed things "
+        "that differ. The others say nothing, or are hints."
     )

@@ -20,24 +20,6 @@ from dferlib.figures.plots import OURS, PALETTE, PUBLISHED
 LOCATED = "#e8710a"  # orange boxes, as in the paper's Figure 6
 
 
-def plot_clip_network(shapes: Mapping[str, str]) -> Figure:
-    """CEFLNet as in Figure 1: the whole (a), and one clip's encoder (b).
-
-    ``shapes`` gives the texts for video, frames, lrl, clips, scores and features, and those of one
-    clip for clip_frames, clip_sal and clip_vector.
-    """
-    figure, (whole, encoder) = plt.subplots(2, 1, figsize=(9.2, 4.4))
-    steps = {"video": "clips of K frames", "frames": "ResNet-18\non every frame"}
-    steps |= {"lrl": "CFE\nSAL, then LRL", "clips": "stack", "scores": "EIAN"}
-    _chain(whole, {**steps, "features": "classifier"}, shapes, marked=("lrl", "scores"))
-    whole.set_title("(a) CEFLNet")
-    steps = {"clip_frames": "frame vectors f", "clip_sal": "SAL\nframes read frames"}
-    steps |= {"clip_vector": "LRL\nw from [f : clip]"}
-    _chain(encoder, steps, shapes, marked=("clip_sal", "clip_vector"))
-    encoder.set_title("(b) CFE, the encoder of one clip")
-    return figure
-
-
 def plot_self_attention(shapes: Mapping[str, str]) -> Figure:
     """The self-attention of one clip as in Figure 2; ``shapes`` for frames, weights and output."""
     figure, ax = plt.subplots(figsize=(8.4, 2.6))
@@ -179,16 +161,3 @@ def plot_locating(table: pd.DataFrame, published: float, *, title: str = "") -> 
     axes[0].set_yticks(place, table["kind"])
     figure.suptitle(title, fontsize=10)
     return figure
-
-
-def _chain(ax: Axes, steps: Mapping[str, str], shapes: Mapping[str, str], marked) -> None:
-    """Boxes from left to right with the shape that leaves each of them below it."""
-    ax.set(xlim=(0, 2.1 * len(steps)), ylim=(0, 2))
-    ax.axis("off")
-    for index, (name, text) in enumerate(steps.items()):
-        left = 2.1 * index + 0.1
-        _box(ax, (left, 1.2), 1.6, 0.9, text, "#cfe0f3" if name in marked else "#eeeeee")
-        shape = {"ha": "center", "family": "monospace", "fontsize": 8}
-        ax.text(left + 0.8, 0.35, shapes[name], **shape)
-        if index:
-            _arrow(ax, (left - 0.45, 1.2), (left - 0.05, 1.2))

@@ -56,13 +56,22 @@ def _table(*rows: dict[str, object]) -> pd.DataFrame:
 
 
 def describe(blocks: pd.DataFrame) -> str:
-    """Say in words what a table draws: which block each of its arrows comes from."""
-    plain = blocks["text"].str.replace(r"[$\\{}]|\\,", "", regex=True).str.replace("\n", " ")
-    text = dict(zip(blocks["name"], plain.mask(plain == "", "a bend"), strict=True))
+    """Say in words what a table draws: which blocks the arrows of each come from."""
+    spoken = {PLUS: "sum", TIMES: "product", SIGMOID: "sigmoid", JOIN: "concatenation"}
+    plain = blocks["text"].replace({**spoken, r"$\cdots$": "..."})
+    plain = plain.str.replace(r"\\,|[$\\{}]", "", regex=True).str.replace("\n", " ")
+    text, kind, after = (
+        dict(zip(blocks["name"], column, strict=True))
+        for column in (plain, blocks["kind"], blocks["after"])
+    )
+
+    def origin(name: str) -> str:
+        return origin(after[name]) if kind[name] == "joint" and after[name] else text[name]
+
     said = [
-        f"{text[row.name]} after {' and '.join(text[name] for name in row.after.split())}"
-        for row in blocks[~blocks["kind"].isin(["joint", "frame"])].itertuples(index=False)
-        if row.after
+        f"{text[name]} after {' and '.join(map(origin, after[name].split()))}"
+        for name in text
+        if after[name] and kind[name] != "joint"
     ]
     return f"Block diagram: {'; '.join(said)}."
 

@@ -241,10 +241,9 @@ class Results(Opened):
     def audit(self) -> None:
         """What of the paper's printed numbers cannot be, or does not fit: counted, then listed."""
         found = report.audit_papers(self.paper.slug)
-        wrong = report.flagged(found)
-        display(Markdown(sentences.read_audit(found, wrong)))
+        display(Markdown(sentences.read_audit(found)))
         columns = ["table", "dataset", "row", "check", "printed", "found", "verdict", "text"]
-        display(wrong[columns].style.hide(axis="index"))
+        display(report.flagged(found)[columns].style.hide(axis="index"))
 
     def verdict(self, reference: str) -> None:
         """Whether the published number is reproduced, by the criterion fixed before any run.

@@ -171,5 +171,6 @@ def test_schematics_are_captioned_and_described(tmp_path, monkeypatch):
     alt, caption, _ = kept[0]
     assert caption.startswith("Figure 3: 3D-CAM")
     assert "3D average pooling after F;" in alt
+    assert "product after M^C and F;" in alt  # round two bends
     assert [files["name"] for *_, files in kept] == ["figure3", "figure5"]
     plt.close("all")
