@@ -150,7 +150,7 @@ def describe_tests(table: pd.DataFrame, published: Mapping[str, float]) -> pd.Da
     many clips it takes is at 80 % power, with the discordance and the design effect seen here.
     """
     shown = table[["second", "n"]].rename(columns={"second": "row"})
-    shown["persons"] = [f"{r.units} {r.unit}" for r in table.itertuples()]
+    shown["units"] = [f"{r.units} {r.unit}" for r in table.itertuples()]
     for metric in ("war", "uar"):
         columns = (f"{metric}_difference", f"{metric}_low", f"{metric}_high")
         shown[f"{metric.upper()}, difference"] = [

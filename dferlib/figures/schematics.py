@@ -301,7 +301,7 @@ def ceflnet_lrl(shapes: Shapes) -> pd.DataFrame:
 
 
 def ceflnet_3(shapes: Shapes, scores: Sequence[float]) -> pd.DataFrame:
-    """CEFLNet, Figure 3: EIAN, shaded by the `scores` A of one video's clips (Eq. 5 to 8)."""
+    """CEFLNet, Figure 3: EIAN, shaded by the scores A of one video's clips (Eq. 5 to 8)."""
     highest = max(scores)
     shades, best = (
         [score / highest for score in scores],

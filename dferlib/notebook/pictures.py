@@ -98,10 +98,11 @@ class Pictures(Opened):
             build = getattr(schematics, name)
             blocks = build(shapes, *([scores] if len(scores) else []))
             number = name.removeprefix(f"{slug}_")
+            said = build.__doc__.partition(", ")[2].partition("\n")[0]
             self.show(
                 diagrams.plot_schematic(blocks),
                 alt=schematics.describe(blocks),
-                caption=build.__doc__.partition(", ")[2].partition("\n")[0],
+                caption=said[:1].upper() + said[1:],
                 name=f"figure{number}" if number.isdigit() else f"figure_{number}",
                 source="none",
             )

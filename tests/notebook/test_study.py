@@ -133,7 +133,7 @@ def test_tests_name_persons_first_and_what_the_clips_could_have_shown(tmp_path, 
     study.tests("baseline")
     (table, said) = shown
     row = table.data.set_index("row").loc["stcam"]
-    assert row["persons"] == "8 subjects"
+    assert row["units"] == "8 subjects"
     assert row["p, WAR: sign-flip"] == pytest.approx(2 * 2 * 0.5**4)  # 4 persons differ; Holm: 2
     assert row["p: McNemar, clips independent"] < 0.001
     assert row["published"] == pytest.approx(91.25 - 89.16)  # Table 3
