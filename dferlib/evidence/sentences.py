@@ -206,9 +206,9 @@ def read_claims(paper: Paper, dataset: str) -> str:
         return ""
     never = int((table["significant"] == NEVER).sum())
     return (
-        f"The paper prints {len(table)} other rows of its own on {dataset}. Whichever of its "
-        f"{table['n'].iloc[0]} clips they got wrong, {never} of them cannot differ from the "
-        "paper's model with p below .05 in McNemar's exact test."
+        f"Rows that the paper prints as its own on {dataset} beside its model: {len(table)}. "
+        f"Whichever of its {table['n'].iloc[0]} clips they got wrong, {never} of them cannot differ "
+        "from the model with p below .05 in McNemar's exact test."
     )
 
 

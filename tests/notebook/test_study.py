@@ -148,7 +148,7 @@ def test_each_printed_row_gets_a_verdict_once(tmp_path, shown):
     judged = shown[1].data
     assert list(judged["table"]) == [3, 3, 8]  # the same values stand in Table 6, and 8 again
     assert list(judged["verdict"]) == ["real data only", "cannot tell", "cannot tell"]
-    assert "The paper prints 6 other rows of its own on oulu." in text_of(shown)
+    assert "prints as its own on oulu beside its model: 6." in text_of(shown)
 
 
 def test_the_audit_counts_what_it_lists(tmp_path, shown):
