@@ -207,8 +207,8 @@ def read_claims(paper: Paper, dataset: str) -> str:
     never = int((table["significant"] == NEVER).sum())
     return (
         f"Rows that the paper prints as its own on {dataset} beside its model: {len(table)}. "
-        f"Whichever of its {table['n'].iloc[0]} clips they got wrong, {never} of them cannot differ "
-        "from the model with p below .05 in McNemar's exact test."
+        f"Whichever of its {table['n'].iloc[0]} clips they got wrong, {never} of them cannot "
+        "differ from the model with p below .05 in McNemar's exact test."
     )
 
 
