@@ -279,13 +279,17 @@ def test_what_differs_whatever_the_preset_is_listed():
 
 
 def test_stored_quick_results_beat_chance():
-    path = Path(tables.__file__).parents[2] / "results" / "summary.csv"
-    rows = pd.read_csv(path)
-    own = rows[(rows["preset"] == "quick") & rows["row"].isin(["Baseline + STCAM", "STCAM"])]
-    own = own[own["ours"].notna()]
-    assert set(own["dataset"]) == set(PAPER.datasets)
-    for row in own.itertuples():
-        assert row.ci_low > 100 / len(PAPER.classes[row.dataset])
+    """Of each paper's own model, wherever it was run."""
+    summed = pd.read_csv(Path(tables.__file__).parents[2] / "results" / "summary.csv")
+    summed = summed[(summed["preset"] == "quick") & (summed["metric"] == "WAR (%)")]
+    assert len(summed)
+    for slug, rows in summed[summed["ours"].notna()].groupby("paper"):
+        paper = load_protocol(slug)
+        own = rows[rows["row"].isin(set(paper.variants[slug].rows.values()))]
+        assert set(own["dataset"]) == set(rows["dataset"])
+        assert (
+            own["ci_low"] > own["dataset"].map(lambda d, p=paper: 100 / len(p.classes[d]))
+        ).all()
 
 
 def test_the_readme_shows_the_stored_results():
@@ -294,7 +298,7 @@ def test_the_readme_shows_the_stored_results():
     start, end = summary.TABLE_MARKS
     shown = text.split(start)[1].split(end)[0].strip()
     assert shown == summary.markdown_table(pd.read_csv(root / "results" / "summary.csv"))
-    assert shown.count("\n") > 5
+    assert shown.count("\n") > 2  # two lines of head, and a row at least
 
 
 STT = load_protocol("stt")
