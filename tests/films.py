@@ -11,6 +11,13 @@ def greys(count=9, size=(48, 64)):
     return [np.full((*size, 3), 20 * t % 240, np.uint8) for t in range(count)]
 
 
+def count_decoded(path, declared):
+    """Decode a whole video; the note that its number of frames is worth, if any."""
+    from dferlib.datasets.media.video import compare_counts, iter_frames
+
+    return compare_counts(path, sum(1 for _ in iter_frames(path, at=())), declared)
+
+
 def write_film(path, frames, codec="mpeg4", *, muxer=None, times=None, sar=None, options=None):
     """Encode RGB frames; `times` are their numbers where some are left out. Skips the test where
     the FFmpeg at hand cannot write such a file."""

@@ -64,7 +64,7 @@ def own_parts(path: Path) -> set[str]:
 def allowed(name: str) -> set[str]:
     floor = next(i for i, names in enumerate(FLOORS) if name in names)
     below = set().union(*FLOORS[:floor])
-    return {"files", "names", "device"} & below if name == "models" else below
+    return below
 
 
 def test_every_module_has_its_place():
@@ -94,6 +94,12 @@ def test_no_module_imports_in_a_circle():
         name: {n for n in found if not name.startswith(f"{n}.")} for name, found in graph.items()
     }
     list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+
+
+@every_file
+def test_what_is_private_stays_in_its_module(path):
+    own = [name for name in imported(path) if name.split(".")[0] == PACKAGE.name]
+    assert not [name for name in own if name.rpartition(".")[2].startswith("_")]
 
 
 @every_file

@@ -29,7 +29,7 @@ OPTIONS = {
     "order": "folder: 'name' or 'last number', where frames could be sorted in two ways",
     "channel": "ravdess: speech or song",
     "faces": "all: how faces are found and cut out, as 'box=frame margin=0.25'; the docstring of "
-    "dferlib.datasets.face_options explains them",
+    "dferlib.datasets.faces.options explains them",
 }
 CHECK = """Look over a dataset that was just unpacked. Nothing is changed in its folder.
 

@@ -206,7 +206,7 @@ def real_source(scan: Scan, fraction: float, options: Mapping[str, Any], faces: 
     """Source of a dataset that was found on disk.
 
     A fraction keeps subjects that are spread evenly over the sorted ids. `faces` are options over
-    the reader's own, see `face_options`.
+    the reader's own, see `dferlib.datasets.faces.options`.
     """
     clips = _take_fraction(scan.refuse_errors().clips, fraction)
     chosen = parse_faces(faces, load_reader(scan.dataset).FACES)

@@ -104,7 +104,7 @@ def open_store(
     pixels, `fraction` the share of subjects, `difficulty` the stand-in's `Difficulty`, `workers`
     the number of processes that build (default: all cores), `verify` recomputes the checksums.
     `faces` says how faces are found and cut out of real frames, where the dataset's own way is not
-    wanted: "align=first margin=0.25"; see `dferlib.datasets.face_options`. `options` go to the
+    wanted: "align=first margin=0.25"; see `dferlib.datasets.faces.options`. `options` go to the
     dataset's reader, for example `camera="NI"` for "oulu". Two processes that
     open the same store build it once. DatasetError for bad input, StoreError for bad storage.
     """

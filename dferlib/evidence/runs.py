@@ -1,4 +1,4 @@
-"""Runs on disk: identifiers, provenance, atomic writing, and reading results back.
+"""Runs on disk: identifiers, saving, and reading back.
 
 A run is one training. It leaves two files in its results folder, and everything shown anywhere is a
 function of them:
@@ -42,19 +42,6 @@ LOCK_SECONDS = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
-class RunKey:
-    """Everything that defines the number of a run, besides variant, fold and seed."""
-
-    paper: str
-    dataset: str
-    source: str
-    preset: str
-    protocol: Mapping[str, Any]
-    manifest_hash: str
-    fingerprint: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Run:
     """One finished run: its record and its predictions."""
 
@@ -82,7 +69,7 @@ class Runs:
 def run_id(variant: str, fold: int, seed: int, key: Any) -> str:
     """Name a run, `stcam-f01-s0-<12 hex>`: readable, and unique by what defines its number.
 
-    `key` is a `RunKey` or any JSON-like object. Characters that do not belong into file names
+    `key` is any JSON-like object. Characters that do not belong into file names
     become dashes.
     """
     readable = re.sub(r"[^a-z0-9.+_]+", "-", variant.lower()).strip("-.") or "run"

@@ -102,26 +102,6 @@ def recall_of(index: int) -> Metric:
 METRICS: dict[str, Metric] = {"war": war_of, "uar": uar_of, "f1": f1_of}
 
 
-def bootstrap_interval(
-    predictions: pd.DataFrame,
-    classes: Sequence[str],
-    metric: str | Metric = "war",
-    *,
-    select: str = "last",
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Return the percentile bootstrap interval of a metric, pooled over folds.
-
-    `metric` is "war", "uar", "f1" or a function of confusion counts (..., K, K). Subjects are
-    resampled where every clip has one and there are at least two, clips otherwise. A resample in
-    which the metric is not defined (NaN) does not count.
-    """
-    options = {"select": select, "level": level, "resamples": resamples, "seed": seed}
-    return bootstrap_intervals(predictions, classes, {"": metric}, **options)[""]
-
-
 def bootstrap_intervals(
     predictions: pd.DataFrame,
     classes: Sequence[str],
@@ -132,7 +112,12 @@ def bootstrap_intervals(
     resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return `bootstrap_interval` of several metrics by name, all from the same resamples."""
+    """Return percentile bootstrap intervals of metrics by name, pooled over folds.
+
+    A metric is "war", "uar", "f1" or a function of confusion counts (..., K, K); all come from the
+    same resamples. Subjects are resampled where every clip has one and there are at least two,
+    clips otherwise. A resample in which a metric is not defined (NaN) does not count.
+    """
     functions = {name: _metric(metric) for name, metric in metrics.items()}
     rows = choose(predictions, select)
     unit, codes = units_of(rows)

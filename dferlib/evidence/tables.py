@@ -18,7 +18,8 @@ from pandas.io.formats.style import Styler
 from dferlib.evidence.runs import IDENTITY, Run, load_runs, results_folder
 from dferlib.evidence.scoring import RECALL, metric_name, score_metrics
 from dferlib.files import digest
-from dferlib.protocols import OWN_CLIPS, Paper, Reported
+from dferlib.names import OWN_CLIPS
+from dferlib.protocols import Paper, Reported
 from dferlib.protocols.paper import Extent
 
 Evidence = Mapping[str, pd.DataFrame]

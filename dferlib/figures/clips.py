@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dferlib.figures.diagrams import _arrow, _box
+from dferlib.figures.diagrams import draw_arrow, draw_box
 from dferlib.figures.plots import OURS, PALETTE, PUBLISHED
 
 LOCATED = "#e8710a"  # orange boxes, as in the paper's Figure 6
@@ -25,20 +25,20 @@ def plot_self_attention(shapes: Mapping[str, str]) -> Figure:
     figure, ax = plt.subplots(figsize=(8.4, 2.6))
     ax.set(xlim=(0, 12), ylim=(0, 4.2))
     ax.axis("off")
-    _box(ax, (0.1, 2.1), 1.5, 0.8, "I", "#eeeeee")
+    draw_box(ax, (0.1, 2.1), 1.5, 0.8, "I", "#eeeeee")
     ax.text(0.85, 1.35, shapes["frames"], ha="center", family="monospace", fontsize=8)
     for height, name in ((3.5, "$Q = I\\,W_Q$"), (2.1, "$K = I\\,W_K$"), (0.7, "$V = I\\,W_V$")):
-        _box(ax, (2.4, height), 1.9, 0.7, name, "#eeeeee")
-        _arrow(ax, (1.65, 2.1), (2.35, height))
-    _box(ax, (5.2, 2.8), 2.4, 0.8, "MatMul, Scale,\nsoftmax", "#cfe0f3")
+        draw_box(ax, (2.4, height), 1.9, 0.7, name, "#eeeeee")
+        draw_arrow(ax, (1.65, 2.1), (2.35, height))
+    draw_box(ax, (5.2, 2.8), 2.4, 0.8, "MatMul, Scale,\nsoftmax", "#cfe0f3")
     for height in (3.5, 2.1):
-        _arrow(ax, (4.35, height), (5.15, 2.8))
+        draw_arrow(ax, (4.35, height), (5.15, 2.8))
     ax.text(6.4, 3.6, shapes["weights"], ha="center", family="monospace", fontsize=8)
-    _box(ax, (8.4, 2.1), 1.5, 0.8, "MatMul", "#cfe0f3")
-    _arrow(ax, (7.65, 2.8), (8.35, 2.2))
-    _arrow(ax, (4.35, 0.7), (8.35, 1.9))
-    _box(ax, (10.5, 2.1), 1.3, 0.8, "f'", "#eeeeee")
-    _arrow(ax, (9.95, 2.1), (10.45, 2.1))
+    draw_box(ax, (8.4, 2.1), 1.5, 0.8, "MatMul", "#cfe0f3")
+    draw_arrow(ax, (7.65, 2.8), (8.35, 2.2))
+    draw_arrow(ax, (4.35, 0.7), (8.35, 1.9))
+    draw_box(ax, (10.5, 2.1), 1.3, 0.8, "f'", "#eeeeee")
+    draw_arrow(ax, (9.95, 2.1), (10.45, 2.1))
     ax.text(11.15, 1.35, shapes["output"], ha="center", family="monospace", fontsize=8)
     return figure
 

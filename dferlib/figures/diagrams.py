@@ -87,7 +87,7 @@ def _connect(ax: Axes, source, target) -> None:
     if target.kind == "joint":
         ax.plot(*zip(start, end, strict=True), **_LINE)
     else:
-        _arrow(ax, tuple(start), tuple(end))
+        draw_arrow(ax, tuple(start), tuple(end))
 
 
 def _edge(block, towards: np.ndarray) -> np.ndarray:
@@ -105,7 +105,7 @@ def _edge(block, towards: np.ndarray) -> np.ndarray:
 
 def _paint_box(ax: Axes, block) -> None:
     corner = (block.x - block.width / 2, block.y)
-    _box(ax, corner, block.width, block.height, block.text, _COLOURS[block.kind])
+    draw_box(ax, corner, block.width, block.height, block.text, _COLOURS[block.kind])
 
 
 def _paint_data(ax: Axes, block) -> None:
@@ -159,11 +159,11 @@ def plot_stages(stages: pd.DataFrame, *, title: str = "") -> Figure:
     ax.axis("off")
     for index, stage in enumerate(stages.itertuples()):
         marked = bool(stage.detail)
-        _box(ax, (0.2, -index), 3.4, 0.62, stage.name, "#cfe0f3" if marked else "#eeeeee")
+        draw_box(ax, (0.2, -index), 3.4, 0.62, stage.name, "#cfe0f3" if marked else "#eeeeee")
         ax.text(3.9, -index, stage.shape, va="center", fontsize=9, family="monospace")
         ax.text(6.6, -index, stage.detail, va="center", fontsize=8, color="0.3")
         if index:
-            _arrow(ax, (1.9, -index + 0.69), (1.9, -index + 0.33))
+            draw_arrow(ax, (1.9, -index + 0.69), (1.9, -index + 0.33))
     ax.set_title(title)
     return figure
 
@@ -180,7 +180,7 @@ def plot_placement(shapes: dict[str, str]) -> Figure:
         ax.axis("off")
     left.set_title("(a) in 3D-Inception-ResNet")
     for height, text in ((4.1, "3D-Inception\n(branches, 1x1x1)"), (2.6, "STCAM")):
-        _box(left, (2.6, height), 2.6, 0.8, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
+        draw_box(left, (2.6, height), 2.6, 0.8, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
     left.text(2.4, 5.75, shapes["inception_in"], ha="center", family="monospace", fontsize=8)
     left.text(3.9, 0.1, shapes["inception_out"], ha="center", family="monospace", fontsize=8)
     for start, end in (
@@ -188,11 +188,11 @@ def plot_placement(shapes: dict[str, str]) -> Figure:
         ((3.9, 3.65), (3.9, 3.05)),
         ((3.9, 2.15), (3.9, 1.4)),
     ):
-        _arrow(left, start, end)
+        draw_arrow(left, start, end)
     left.plot([3.9, 0.9, 0.9], [5.2, 5.2, 1.15], color="0.2", linewidth=1.1)
     left.text(0.75, 3.3, "shortcut", rotation=90, ha="right", va="center", fontsize=8)
     left.plot([2.4, 2.4], [5.6, 5.2], color="0.2", linewidth=1.1)
-    _arrow(left, (0.9, 1.15), (3.6, 1.15))
+    draw_arrow(left, (0.9, 1.15), (3.6, 1.15))
     left.text(
         3.9,
         1.15,
@@ -202,10 +202,10 @@ def plot_placement(shapes: dict[str, str]) -> Figure:
         fontsize=13,
         bbox={"boxstyle": "circle", "fc": "w"},
     )
-    _arrow(left, (3.9, 0.9), (3.9, 0.45))
+    draw_arrow(left, (3.9, 0.9), (3.9, 0.45))
     right.set_title("(b) in 3D-Reduction")
     for height, text in ((3.9, "branches, stride 2,\nconcatenated"), (2.2, "STCAM")):
-        _box(right, (1.7, height), 2.6, 0.9, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
+        draw_box(right, (1.7, height), 2.6, 0.9, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
     right.text(3.0, 5.75, shapes["reduction_in"], ha="center", family="monospace", fontsize=8)
     right.text(3.0, 0.1, shapes["reduction_out"], ha="center", family="monospace", fontsize=8)
     for start, end in (
@@ -213,7 +213,7 @@ def plot_placement(shapes: dict[str, str]) -> Figure:
         ((3.0, 3.4), (3.0, 2.7)),
         ((3.0, 1.7), (3.0, 0.45)),
     ):
-        _arrow(right, start, end)
+        draw_arrow(right, start, end)
     return figure
 
 
@@ -228,19 +228,19 @@ def plot_attention(shapes: dict[str, str], *, title: str = "") -> Figure:
     columns = {"LayerNorm": 1.7, "scaled dot\nproduct": 6.3, "SoftMax": 8.2}
     columns |= {"weighted\nsum": 10.1, "concatenate\nheads, $W_O$": 12.1}
     for name, left in columns.items():
-        _box(ax, (left, 0), 1.5, 1.0, name, "#cfe0f3")
+        draw_box(ax, (left, 0), 1.5, 1.0, name, "#cfe0f3")
     for height, name in ((1.3, "$q = W_Q\\,x$"), (0, "$k = W_K\\,x$"), (-1.3, "$v = W_V\\,x$")):
-        _box(ax, (4.0, height), 1.4, 0.8, name, "#eeeeee")
-        _arrow(ax, (3.25, 0), (3.95, height))
-    _arrow(ax, (0.7, 0), (1.65, 0))
-    _arrow(ax, (5.45, 1.3), (6.4, 0.5))
-    _arrow(ax, (5.45, 0), (6.25, 0))
+        draw_box(ax, (4.0, height), 1.4, 0.8, name, "#eeeeee")
+        draw_arrow(ax, (3.25, 0), (3.95, height))
+    draw_arrow(ax, (0.7, 0), (1.65, 0))
+    draw_arrow(ax, (5.45, 1.3), (6.4, 0.5))
+    draw_arrow(ax, (5.45, 0), (6.25, 0))
     for start, end in ((7.85, 8.15), (9.75, 10.05), (11.65, 12.05), (13.65, 14.3)):
-        _arrow(ax, (start, 0), (end, 0))
+        draw_arrow(ax, (start, 0), (end, 0))
     ax.plot([5.45, 10.85], [-1.3, -1.3], color="0.2", linewidth=1.1)
-    _arrow(ax, (10.85, -1.3), (10.85, -0.55))
+    draw_arrow(ax, (10.85, -1.3), (10.85, -0.55))
     ax.plot([0.9, 0.9, 14.45], [0, 2.1, 2.1], color="0.2", linewidth=1.1)
-    _arrow(ax, (14.45, 2.1), (14.45, 0.3))
+    draw_arrow(ax, (14.45, 2.1), (14.45, 0.3))
     ax.text(14.45, 0, "+", ha="center", va="center", bbox={"boxstyle": "circle", "fc": "w"})
     places = {"input": (0.6, -0.5), "heads": (4.7, -2.1), "weights": (9.0, -0.9)}
     for key, (x, y) in (places | {"output": (14.45, -0.9)}).items():
@@ -248,9 +248,10 @@ def plot_attention(shapes: dict[str, str], *, title: str = "") -> Figure:
     return figure
 
 
-def _box(
+def draw_box(
     ax: Axes, corner: tuple[float, float], width: float, height: float, text: str, colour: str
 ) -> None:
+    """Draw a rounded box with a text; `corner` is the middle of its left side."""
     lower = (corner[0], corner[1] - height / 2)
     shape = FancyBboxPatch(
         lower, width, height, boxstyle="round,pad=0.03", fc=colour, ec="0.3", lw=0.8
@@ -259,7 +260,8 @@ def _box(
     ax.text(corner[0] + width / 2, corner[1], text, ha="center", va="center", fontsize=8)
 
 
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+def draw_arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw an arrow from one point to another."""
     ax.add_patch(
         FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color="0.2", lw=1.1)
     )
@@ -284,20 +286,20 @@ def plot_fork(
     centre = 5 * len(paths)
 
     def block(x: float, row: int, content: tuple[str, str], colour: str) -> None:
-        _box(ax, (x - 3.4, -row), 6.8, 0.6, "\n".join(content), colour)
+        draw_box(ax, (x - 3.4, -row), 6.8, 0.6, "\n".join(content), colour)
 
     block(centre, 0, stem, "#eeeeee")
     for index, path in enumerate(paths):
         x = 10 * index + 5
         for row, content in enumerate(path, start=1):
             block(x, row, content, "#cfe0f3")
-            _arrow(ax, (x if row > 1 else centre, 0.67 - row), (x, 0.33 - row))
+            draw_arrow(ax, (x if row > 1 else centre, 0.67 - row), (x, 0.33 - row))
         if len(path) < longest:
             ax.plot([x, x], [-len(path) - 0.33, -longest - 0.33], color="0.2", linewidth=1.1)
-        _arrow(ax, (x, -longest - 0.33), (centre, -longest - 0.67))
+        draw_arrow(ax, (x, -longest - 0.33), (centre, -longest - 0.67))
     for row, content in enumerate(tail, start=longest + 1):
         block(centre, row, content, "#eeeeee")
         if row > longest + 1:
-            _arrow(ax, (centre, 0.67 - row), (centre, 0.33 - row))
+            draw_arrow(ax, (centre, 0.67 - row), (centre, 0.33 - row))
     ax.set_title(title)
     return figure

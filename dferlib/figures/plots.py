@@ -15,11 +15,6 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dferlib.figures.diagrams import plot_attention as plot_attention
-from dferlib.figures.diagrams import plot_fork as plot_fork
-from dferlib.figures.diagrams import plot_placement as plot_placement
-from dferlib.figures.diagrams import plot_stages as plot_stages
-
 STYLE = {
     "figure.dpi": 110,
     "savefig.dpi": 160,

@@ -40,7 +40,8 @@ class Opened:
     Attributes: `paper`; `settings`, the checked parameters; `recipe`, the settings of one training
     of the paper's own model; `everything`, the frame store, and `store`, the same with the paper's
     classes; `classes`; `folder` of the runs; `rule`, the selection rule of all tables; `variant`,
-    the row that figures are about: the paper's own or the last that is run; `tasks`.
+    the row that figures are about: the paper's own or the last that is run; `tasks`. After `train`:
+    `runs`, their `predictions`, and `evidence`, the predictions on every dataset.
     """
 
     def __init__(
@@ -75,6 +76,12 @@ class Opened:
         self._refuse_init()
         plt.rcParams.update(plots.STYLE)
         pd.set_option("display.max_colwidth", None)
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what has to come first, for what only trainings leave behind."""
+        if name in ("runs", "predictions", "evidence", "notes"):
+            raise AttributeError(f"there are no {name} before study.train()")
+        return object.__getattribute__(self, name)  # raises what was raised
 
     # ---------------------------------------------------------------- what is at hand
 

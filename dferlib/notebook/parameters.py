@@ -16,8 +16,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from dferlib.evidence.runs import results_folder
-from dferlib.names import unknown_name
-from dferlib.protocols import OWN_CLIPS, Paper, load_protocol
+from dferlib.names import OWN_CLIPS, unknown_name
+from dferlib.protocols import Paper, load_protocol
 
 # name -> (type, default): the parameters cell of every notebook, in this order
 PARAMETERS: dict[str, tuple[type, str]] = {

@@ -12,7 +12,6 @@ from dferlib.synthface.identity import Identity
 from dferlib.synthface.mouth import lip_curves
 from dferlib.synthface.nose import ROOT_Y, WING_X, tip_y
 
-NUM_LANDMARKS = 68
 JAW, BROWS, NOSE, EYES, MOUTH = (
     slice(*r) for r in ((0, 17), (17, 27), (27, 36), (36, 48), (48, 68))
 )

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dferlib.names import unknown_name
+
 Loss = Callable[..., Tensor]
 
 
@@ -188,7 +190,7 @@ def create_loss(
     ValueError lists the names there are, or says what is missing.
     """
     if name not in LOSSES:
-        raise ValueError(f"unknown loss {name!r}; there is: {', '.join(sorted(LOSSES))}")
+        raise ValueError(unknown_name("loss", name, LOSSES))
     if LOSSES[name] is CentreLoss:
         if num_classes is None or feature_dim is None:
             raise ValueError(

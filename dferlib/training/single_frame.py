@@ -18,11 +18,11 @@ from typing import Any, ClassVar, Literal
 import pandas as pd
 
 from dferlib.datasets import DatasetError, check_store, open_store
-from dferlib.evidence import stats
+from dferlib.evidence import scoring, tables
 from dferlib.evidence.runs import Run, results_folder
 from dferlib.names import OWN_CLIPS
 from dferlib.protocols import load_protocol
-from dferlib.protocols.recipe import Recipe, recipe_dataclass
+from dferlib.protocols.recipe import Deviation, Recipe, recipe_dataclass
 from dferlib.training.runner import run_tasks
 from dferlib.training.tasks import Task, plan_tasks
 from dferlib.training.weights import WeightsError
@@ -54,6 +54,10 @@ class PeakRecipe(Recipe):
     def official_split(self) -> bool:
         """Whether the split that a dataset prescribes is used, where there is one."""
         return self.official
+
+    def deviations(self) -> list[Deviation]:
+        """Nothing: it is of no paper that it could differ from."""
+        return []
 
     @property
     def lr_factor(self) -> Callable[[int], float] | None:
@@ -149,14 +153,10 @@ def score_runs(runs: Iterable[Run], classes: tuple[str, ...], select: str) -> pd
 
     Index metric; columns value, low, high and n, the number of test clips.
     """
-    predictions = pd.concat(
-        [run.predictions.assign(seed=run.record["seed"]) for run in runs], ignore_index=True
-    )
-    wanted = {"WAR": stats.war_of, "UAR": stats.uar_of}
-    found = stats.bootstrap_intervals(predictions, classes, wanted, select=select)
-    rows = {name: [100 * x for x in (i.value, i.low, i.high)] for name, i in found.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
-    return table.assign(n=predictions["clip_id"].nunique()).rename_axis("metric")
+    scored = scoring.score_metrics(tables.tidy(runs), classes, ("WAR", "UAR"), select)
+    table = scored.droplevel("variant")
+    table[["value", "low", "high"]] *= 100
+    return table
 
 
 def _parser() -> argparse.ArgumentParser:

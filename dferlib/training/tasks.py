@@ -145,7 +145,8 @@ class Task:
         Where its weights are no longer in the cache it is trained again; its stored run stays.
         """
         model = self.build()
-        model.load_state_dict(load_weights(run_weights(self.as_init())))
+        self._ensure_weights()
+        model.load_state_dict(load_weights(self.weights))
         return model.to(self.device).eval()
 
     def as_init(self) -> str:
@@ -153,9 +154,7 @@ class Task:
 
         Its weights are in the cache afterwards: where they are not yet, it is trained first.
         """
-        if not self.weights.with_suffix(".json").is_file():
-            self._train()
-            self.checkpoint.unlink(missing_ok=True)
+        self._ensure_weights()
         return f"{RUN}{self.recipe.slug}/{self.id}"
 
     def with_init(self, init: str, label: str = "") -> Self:
@@ -177,6 +176,12 @@ class Task:
         except (ValueError, OSError) as error:
             return str(error)
         return ""
+
+    def _ensure_weights(self) -> None:
+        """Train where the last weights are not in the cache; a stored run stays as it is."""
+        if not self.weights.with_suffix(".json").is_file():
+            self._train()
+            self.checkpoint.unlink(missing_ok=True)
 
     def _train(self, on_epoch: Callable[[dict], None] | None = None) -> tuple[dict, State]:
         """Train, or go on with it; the last weights go to the cache."""
@@ -242,7 +247,7 @@ def plan_tasks(
     folder: Path,
     device: str | torch.device = "cpu",
 ) -> list[Task]:
-    """All combinations, folds outermost: a killed sweep then leaves whole folds to compare.
+    """All combinations, folds outermost: what is killed then leaves whole folds to compare.
 
     The recipes are fitted to the clips of the store; of the `folds` those are taken that exist.
     Precision "auto" becomes the device's, which is part of the record and of the id.

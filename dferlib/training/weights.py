@@ -79,7 +79,7 @@ def save_weights(model: nn.Module, path: Path, record: dict) -> None:
 
 
 def run_weights(init: str) -> Path:
-    """Where the weights of ``run:<paper>/<run id>`` lie in the cache; see ``sweep.run_init``."""
+    """Where the weights of ``run:<paper>/<run id>`` lie in the cache; see `Task.as_init`."""
     return cache_folder() / "runs" / f"{init.removeprefix(RUN)}.safetensors"
 
 

@@ -4,12 +4,12 @@ import re
 
 import numpy as np
 import pytest
-from films import greys, put_first, remux, write_film
+from films import count_decoded, greys, put_first, remux, write_film
 
 from dferlib.datasets import DatasetError
 from dferlib.datasets.media import containers
 from dferlib.datasets.media.images import load_rgb
-from dferlib.datasets.media.video import VIDEOS, count_decoded, iter_frames, picture_of_video, probe
+from dferlib.datasets.media.video import VIDEOS, iter_frames, picture_of_video, probe
 from dferlib.datasets.sources import scan_dataset
 
 WRITTEN = {  # by suffix: codec, and the muxer where FFmpeg does not know it by the suffix

@@ -77,7 +77,7 @@ def find(report, text):
 
 def test_a_sound_folder_is_ready(clips):
     report = look(clips)
-    assert report.ok
+    assert report.verdict == "READY"
     assert report.verdict == "READY"
     assert report.errors == ()
     assert report.kinds.values.tolist() == [[48, 48, "RGB", 60]]
@@ -95,10 +95,10 @@ def test_copies_are_found_in_another_folder_and_under_another_label(clips):
     assert find(report, "the same files under two labels").where == (
         "S1/anger (anger) = S6/copy (happiness)",
     )
-    assert not report.ok
+    assert report.verdict != "READY"
     assert "exclude.txt" in str(report)
     (clips / "exclude.txt").write_text("S6/copy")
-    assert look(clips).ok
+    assert look(clips).verdict == "READY"
 
 
 def test_a_copy_that_was_compressed_anew_leaks_into_another_fold(clips):

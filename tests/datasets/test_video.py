@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from films import count_decoded
 
 from dferlib.datasets import DatasetError
 from dferlib.datasets.faces.crops import NOTHING, read_clip
@@ -14,7 +15,6 @@ from dferlib.datasets.media import containers, video
 from dferlib.datasets.media.containers import is_lfs_stub
 from dferlib.datasets.media.video import (
     compare_counts,
-    count_decoded,
     iter_frames,
     probe,
 )

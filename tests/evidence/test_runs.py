@@ -22,7 +22,7 @@ CLASSES = ("anger", "disgust", "fear")
 
 
 def make_record(fold: int = 1, seed: int = 0, **changes) -> dict:
-    key = runs.RunKey("stcam", "oulu", "synthetic", "smoke", {"epochs": 2}, "abc", "f00")
+    key = {"paper": "stcam", "protocol": {"epochs": 2}, "manifest": "abc"}
     record = {
         "run_id": runs.run_id("stam", fold, seed, key),
         "paper": "stcam",

@@ -68,6 +68,14 @@ def make_study(tmp_path, rows: pd.DataFrame, **changes) -> Study:
 BOTH = {"baseline": 12, "stcam": 20}
 
 
+def test_what_only_trainings_leave_behind_says_so():
+    study = object.__new__(Study)
+    with pytest.raises(AttributeError, match=r"no evidence before study\.train"):
+        _ = study.evidence
+    with pytest.raises(AttributeError, match="variant"):
+        _ = study.model  # no word of another attribute than the one that is missing
+
+
 def test_commands_make_a_number_that_may_stand_beside_this_run(tmp_path, shown):
     study = make_study(tmp_path, predictions(BOTH), init="random")
     study.table(2)

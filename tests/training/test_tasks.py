@@ -10,6 +10,7 @@ import torch
 from toy import make_store
 
 from dferlib.datasets.store import FrameStore
+from dferlib.evidence.metrics import uar, war
 from dferlib.files import project_root
 from dferlib.protocols import load_protocol
 from dferlib.training import tasks
@@ -113,13 +114,19 @@ def test_the_id_follows_the_initial_weights_and_not_the_layout(store, tmp_path, 
 
 
 def stored() -> list[Path]:
-    """One stored run of every paper and dataset, its record."""
-    folders = sorted(RESULTS.glob("**/*-synthetic-quick"))
-    return [min(folder.glob("runs/*.json")) for folder in folders]
+    """The folder of every paper and dataset that has stored runs, also of before."""
+    return sorted(RESULTS.glob("**/*-synthetic-quick"))
 
 
-@pytest.mark.parametrize("path", stored(), ids=lambda path: "-".join(path.parts[-5:-2]))
-def test_a_stored_run_is_found_under_its_old_id(path, monkeypatch):
+@pytest.mark.parametrize("folder", stored(), ids=lambda path: "-".join(path.parts[-3:]))
+def test_stored_runs_are_found_under_their_ids_and_give_their_numbers(folder, monkeypatch):
+    paths = sorted(folder.glob("runs/*.json"))
+    assert paths
+    for path in paths:
+        check_stored(path, monkeypatch)
+
+
+def check_stored(path, monkeypatch):
     record = json.loads(path.read_text(encoding="utf-8"))
     recipe = load_protocol(record["paper"]).restore(record["protocol"])
     store = replace(make_store(), classes=tuple(record["classes"]), dataset=record["dataset"])
@@ -132,6 +139,9 @@ def test_a_stored_run_is_found_under_its_old_id(path, monkeypatch):
     assert task.state == "finished"
     run = task.run()
     assert run.record == record
-    last = run.predictions[run.predictions["select"] == "last"]
-    (stored,) = [row for row in record["metrics"] if row["select"] == "last"]
-    assert (last["y_true"] == last["y_pred"]).mean() == pytest.approx(stored["war"])
+    for stored in record["metrics"]:
+        rows = run.predictions[run.predictions["select"] == stored["select"]]
+        assert len(rows) == stored["n"]
+        assert war(rows["y_true"], rows["y_pred"]) == pytest.approx(stored["war"])
+        found = uar(rows["y_true"], rows["y_pred"], len(record["classes"]))
+        assert found == pytest.approx(stored["uar"])

@@ -42,11 +42,6 @@ class CheckReport(Facts):
         return diagnose(self)
 
     @property
-    def ok(self) -> bool:
-        """Whether nothing asks to be looked at before use."""
-        return all(finding.level == "note" for finding in self.findings)
-
-    @property
     def usable(self) -> bool:
         """Whether nothing stops a run on this data."""
         return all(finding.level != "stop" for finding in self.findings)

@@ -181,11 +181,6 @@ def iter_frames(path: str | Path, at: Container[int] | None = None) -> Iterator[
                 yield None
 
 
-def count_decoded(path: str | Path, declared: int) -> str:
-    """Decode a whole video and compare; see `compare_counts`."""
-    return compare_counts(path, sum(1 for _ in iter_frames(path, at=())), declared)
-
-
 def compare_counts(path: str | Path, decoded: int, declared: int) -> str:
     """Note on how many frames were decoded, empty if as many as the file declares.
 
