@@ -43,3 +43,4 @@ def test_optimiser_and_schedule_are_the_rivals(store, paper, changes):
     assert rates(task.recipe, rival.epochs) == pytest.approx(rates(rival, rival.epochs))
     assert task.folder == Path("results", "peak_cnn", f"{dataset}-synthetic-paper")
     assert ("factors" in task.recipe.key()) == (paper == "ceflnet")
+    assert task.recipe.deviations() == []  # it is of no paper that it could differ from
