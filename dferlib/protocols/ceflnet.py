@@ -89,8 +89,8 @@ _SMOKE = Preset(
         },
         "mmi": {
             "store_size": (36, "the frames that STCAM's smoke preset uses"),
-            "fraction": (0.4, "12 of 30 subjects, as STCAM's smoke preset"),
-            "num_folds": (5, "twelve subjects fill five folds"),
+            "fraction": (0.2, "6 of 30 subjects, as STCAM's smoke preset"),
+            "num_folds": (5, "six subjects fill five folds"),
         },
         "afew": {**_AS_STT, "fraction": (0.03, "33 of 1,156 clips, as STT's smoke preset")},
         "dfew": {**_AS_STT, "fraction": (0.002, "35 of 11,697 clips, as STT's smoke preset")},
