@@ -15,9 +15,20 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from dferlib.figures.diagrams import draw_arrow, draw_box
-from dferlib.figures.plots import OURS, PALETTE, PUBLISHED
+from dferlib.figures.overlays import show_image
+from dferlib.figures.palette import (
+    GREY,
+    PLAIN,
+    SHADED,
+    class_styles,
+    dataset_styles,
+    rule_style,
+    text_on,
+)
+from dferlib.figures.plots import ABOVE
+from dferlib.figures.wording import dataset_name
 
-LOCATED = "#e8710a"  # orange boxes, as in the paper's Figure 6
+LOCATED = "#c05a00"  # orange boxes, as in the paper's Figure 6
 
 
 def plot_self_attention(shapes: Mapping[str, str]) -> Figure:
@@ -25,19 +36,19 @@ def plot_self_attention(shapes: Mapping[str, str]) -> Figure:
     figure, ax = plt.subplots(figsize=(8.4, 2.6))
     ax.set(xlim=(0, 12), ylim=(0, 4.2))
     ax.axis("off")
-    draw_box(ax, (0.1, 2.1), 1.5, 0.8, "I", "#eeeeee")
+    draw_box(ax, (0.1, 2.1), 1.5, 0.8, "I", PLAIN)
     ax.text(0.85, 1.35, shapes["frames"], ha="center", family="monospace", fontsize=8)
     for height, name in ((3.5, "$Q = I\\,W_Q$"), (2.1, "$K = I\\,W_K$"), (0.7, "$V = I\\,W_V$")):
-        draw_box(ax, (2.4, height), 1.9, 0.7, name, "#eeeeee")
+        draw_box(ax, (2.4, height), 1.9, 0.7, name, PLAIN)
         draw_arrow(ax, (1.65, 2.1), (2.35, height))
-    draw_box(ax, (5.2, 2.8), 2.4, 0.8, "MatMul, Scale,\nsoftmax", "#cfe0f3")
+    draw_box(ax, (5.2, 2.8), 2.4, 0.8, "MatMul, Scale,\nsoftmax", SHADED)
     for height in (3.5, 2.1):
         draw_arrow(ax, (4.35, height), (5.15, 2.8))
     ax.text(6.4, 3.6, shapes["weights"], ha="center", family="monospace", fontsize=8)
-    draw_box(ax, (8.4, 2.1), 1.5, 0.8, "MatMul", "#cfe0f3")
+    draw_box(ax, (8.4, 2.1), 1.5, 0.8, "MatMul", SHADED)
     draw_arrow(ax, (7.65, 2.8), (8.35, 2.2))
     draw_arrow(ax, (4.35, 0.7), (8.35, 1.9))
-    draw_box(ax, (10.5, 2.1), 1.3, 0.8, "f'", "#eeeeee")
+    draw_box(ax, (10.5, 2.1), 1.3, 0.8, "f'", PLAIN)
     draw_arrow(ax, (9.95, 2.1), (10.45, 2.1))
     ax.text(11.15, 1.35, shapes["output"], ha="center", family="monospace", fontsize=8)
     return figure
@@ -65,15 +76,12 @@ def plot_located_clips(
     )
     for video, clip in np.ndindex(videos, n):
         image, strip = axes[2 * video, clip], axes[2 * video + 1, clip]
-        image.imshow(frames[video, clip])
+        show_image(image, frames[video, clip])
         share = scores[video, clip] / scores[video].max()
-        strip.imshow([[share]], cmap="Purples", vmin=0, vmax=1, aspect="auto")
-        dark = "w" if share > 0.6 else "0.1"
+        show_image(strip, [[share]], cmap="Purples", vmin=0, vmax=1, aspect="auto")
+        ink = text_on(plt.get_cmap("Purples")(share))
         text = f"{scores[video, clip]:.2f}" + (" ●" if clip in apex[video] else "")
-        strip.text(0, 0, text, ha="center", va="center", fontsize=7, color=dark)
-        for ax in (image, strip):
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+        strip.text(0, 0, text, ha="center", va="center", fontsize=7, color=ink)
         if clip == scores[video].argmax():
             side = frames.shape[2:4]
             box = Rectangle((-0.5, -0.5), side[1], side[0], fill=False, ec=LOCATED, lw=4)
@@ -92,21 +100,24 @@ def plot_embeddings(points: pd.DataFrame, rows: Sequence[str], columns: Sequence
     size = (2.3 * len(columns) + 1.3, 2.2 * len(rows) + 0.3)
     figure, axes = plt.subplots(len(rows), len(columns), figsize=size, squeeze=False)
     labels = sorted(points["label"].unique())
-    colours = dict(zip(labels, PALETTE, strict=False))
+    looks = class_styles(labels)
     for row, column in np.ndindex(*axes.shape):
         ax = axes[row, column]
         ax.set(xticks=[], yticks=[])
         part = points[(points["dataset"] == rows[row]) & (points["method"] == columns[column])]
         for label in labels if len(part) else ():
             own = part[part["label"] == label]
-            ax.scatter(own["x"], own["y"], s=14, color=colours[label])
+            look = looks[label]
+            ax.scatter(own["x"], own["y"], s=14, color=look.colour, marker=look.marker)
         if part.empty:
             ax.text(0.5, 0.5, "not run", ha="center", va="center", transform=ax.transAxes)
         if row == 0:
             ax.set_title(columns[column], fontsize=9)
         if column == 0:
-            ax.set_ylabel(rows[row])
-    handles = [plt.Line2D([], [], ls="", marker="o", color=colours[name]) for name in labels]
+            ax.set_ylabel(dataset_name(rows[row]))
+    handles = [
+        plt.Line2D([], [], ls="", marker=look.marker, color=look.colour) for look in looks.values()
+    ]
     figure.legend(handles, labels, loc="outside right center", fontsize=8)
     return figure
 
@@ -124,19 +135,21 @@ def plot_sweep(
     ``published`` holds what is known of the paper's curve for the dataset of this run.
     """
     ax = ax or plt.subplots(figsize=(4.6, 3.2))[1]
+    looks = dataset_styles(table["dataset"])
     for index, (dataset, rows) in enumerate(table.groupby("dataset", sort=False)):
         rows = rows.sort_values("number")
         reach = np.vstack([rows["ours"] - rows["ci_low"], rows["ci_high"] - rows["ours"]])
-        colour = OURS if index == 0 else PALETTE[index]
-        place = rows["number"] + 0.08 * index
-        ax.errorbar(place, rows["ours"], reach, color=colour, marker="o", capsize=3, label=dataset)
-    marks = {"marker": "D", "s": 26, "color": PUBLISHED}
+        look = looks[dataset]
+        style = {"color": look.colour, "marker": look.marker, "linestyle": look.line}
+        style |= {"capsize": 3, "label": dataset_name(dataset)}
+        ax.errorbar(rows["number"] + 0.08 * index, rows["ours"], reach, **style)
+    marks = {"marker": "D", "s": 26, "color": GREY}
     ax.scatter(list(published), list(published.values()), label="published (real data)", **marks)
     if chance is not None:
-        ax.axhline(chance, color="0.6", linestyle=":", linewidth=1, label="chance")
+        ax.axhline(chance, color=GREY, linestyle=":", linewidth=1, label="chance")
     ax.set(xlabel=label, ylabel="accuracy (%)", ylim=(0, 102))
     ax.set_xticks(sorted({*table["number"], *published}))
-    ax.legend(fontsize=7)
+    ax.legend(ncols=3, **ABOVE)
     return ax
 
 
@@ -148,16 +161,17 @@ def plot_locating(table: pd.DataFrame, published: float, *, title: str = "") -> 
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True)
     place = np.arange(len(table))[::-1]
+    colour = rule_style("last").colour
     labels = {"hit": "located clip holds the apex (%)", "distance": "frames from the apex"}
     for ax, (name, label) in zip(axes, labels.items(), strict=True):
         low, high = (np.abs(table[name] - table[f"{name}_{end}"]) for end in ("low", "high"))
-        ax.errorbar(table[name], place, xerr=[low, high], fmt="o", color=OURS, capsize=3)
+        ax.errorbar(table[name], place, xerr=[low, high], fmt="o", color=colour, capsize=3)
         ax.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
         ax.set_xlim(left=0)
     text = "published (real data, other rule)"
     if np.isfinite(published):
-        axes[0].axvline(published, color=PUBLISHED, linestyle="--", linewidth=1, label=text)
-    axes[0].legend(fontsize=7)
+        axes[0].axvline(published, color=GREY, linestyle="--", linewidth=1, label=text)
+        axes[0].legend(**ABOVE)
     axes[0].set_yticks(place, table["kind"])
     figure.suptitle(title, fontsize=10)
     return figure

@@ -14,8 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
+from dferlib.figures.palette import PLAIN, SHADED
+
 KINDS = ("box", "own", "data", "operator", "joint", "frame", "cells")
-_COLOURS = {"box": "#eeeeee", "own": "#cfe0f3", "operator": "white"}
+_COLOURS = {"box": PLAIN, "own": SHADED, "operator": "white"}
 _LINE = {"color": "0.2", "linewidth": 1.1}
 
 
@@ -159,7 +161,7 @@ def plot_stages(stages: pd.DataFrame, *, title: str = "") -> Figure:
     ax.axis("off")
     for index, stage in enumerate(stages.itertuples()):
         marked = bool(stage.detail)
-        draw_box(ax, (0.2, -index), 3.4, 0.62, stage.name, "#cfe0f3" if marked else "#eeeeee")
+        draw_box(ax, (0.2, -index), 3.4, 0.62, stage.name, SHADED if marked else PLAIN)
         ax.text(3.9, -index, stage.shape, va="center", fontsize=9, family="monospace")
         ax.text(6.6, -index, stage.detail, va="center", fontsize=8, color="0.3")
         if index:
@@ -180,7 +182,7 @@ def plot_placement(shapes: dict[str, str]) -> Figure:
         ax.axis("off")
     left.set_title("(a) in 3D-Inception-ResNet")
     for height, text in ((4.1, "3D-Inception\n(branches, 1x1x1)"), (2.6, "STCAM")):
-        draw_box(left, (2.6, height), 2.6, 0.8, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
+        draw_box(left, (2.6, height), 2.6, 0.8, text, SHADED if text == "STCAM" else PLAIN)
     left.text(2.4, 5.75, shapes["inception_in"], ha="center", family="monospace", fontsize=8)
     left.text(3.9, 0.1, shapes["inception_out"], ha="center", family="monospace", fontsize=8)
     for start, end in (
@@ -205,7 +207,7 @@ def plot_placement(shapes: dict[str, str]) -> Figure:
     draw_arrow(left, (3.9, 0.9), (3.9, 0.45))
     right.set_title("(b) in 3D-Reduction")
     for height, text in ((3.9, "branches, stride 2,\nconcatenated"), (2.2, "STCAM")):
-        draw_box(right, (1.7, height), 2.6, 0.9, text, "#cfe0f3" if text == "STCAM" else "#eeeeee")
+        draw_box(right, (1.7, height), 2.6, 0.9, text, SHADED if text == "STCAM" else PLAIN)
     right.text(3.0, 5.75, shapes["reduction_in"], ha="center", family="monospace", fontsize=8)
     right.text(3.0, 0.1, shapes["reduction_out"], ha="center", family="monospace", fontsize=8)
     for start, end in (
@@ -228,9 +230,9 @@ def plot_attention(shapes: dict[str, str], *, title: str = "") -> Figure:
     columns = {"LayerNorm": 1.7, "scaled dot\nproduct": 6.3, "SoftMax": 8.2}
     columns |= {"weighted\nsum": 10.1, "concatenate\nheads, $W_O$": 12.1}
     for name, left in columns.items():
-        draw_box(ax, (left, 0), 1.5, 1.0, name, "#cfe0f3")
+        draw_box(ax, (left, 0), 1.5, 1.0, name, SHADED)
     for height, name in ((1.3, "$q = W_Q\\,x$"), (0, "$k = W_K\\,x$"), (-1.3, "$v = W_V\\,x$")):
-        draw_box(ax, (4.0, height), 1.4, 0.8, name, "#eeeeee")
+        draw_box(ax, (4.0, height), 1.4, 0.8, name, PLAIN)
         draw_arrow(ax, (3.25, 0), (3.95, height))
     draw_arrow(ax, (0.7, 0), (1.65, 0))
     draw_arrow(ax, (5.45, 1.3), (6.4, 0.5))
@@ -288,17 +290,17 @@ def plot_fork(
     def block(x: float, row: int, content: tuple[str, str], colour: str) -> None:
         draw_box(ax, (x - 3.4, -row), 6.8, 0.6, "\n".join(content), colour)
 
-    block(centre, 0, stem, "#eeeeee")
+    block(centre, 0, stem, PLAIN)
     for index, path in enumerate(paths):
         x = 10 * index + 5
         for row, content in enumerate(path, start=1):
-            block(x, row, content, "#cfe0f3")
+            block(x, row, content, SHADED)
             draw_arrow(ax, (x if row > 1 else centre, 0.67 - row), (x, 0.33 - row))
         if len(path) < longest:
             ax.plot([x, x], [-len(path) - 0.33, -longest - 0.33], color="0.2", linewidth=1.1)
         draw_arrow(ax, (x, -longest - 0.33), (centre, -longest - 0.67))
     for row, content in enumerate(tail, start=longest + 1):
-        block(centre, row, content, "#eeeeee")
+        block(centre, row, content, PLAIN)
         if row > longest + 1:
             draw_arrow(ax, (centre, 0.67 - row), (centre, 0.33 - row))
     ax.set_title(title)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 END_MARK = "dferlib_finished"  # key in the metadata of the output that `finish` leaves
-FIGURE_DPI = 120  # of the file that is kept
+FIGURE_DPI = 200  # of the file that is kept
 JPEG = {"quality": 85, "optimize": True}
 USE_NOTICE = (
     "Use: research and teaching, on datasets. Do not infer the emotions of people at work or in "
@@ -129,9 +129,9 @@ def display_figure(
 
     A figure with photographs in it is embedded as JPEG at the size at which it is shown, a drawn
     one as PNG; the output's metadata hold `alt`, and `caption` follows as Markdown. With `folder`
-    and `name` the figure is kept as `<name>.png`, too, and as `<name>.svg` if it is drawn and not
-    made of pixels, byte for byte the same for the same figure. Raises ValueError when `alt` is
-    empty or one of the two is missing.
+    and `name` the figure is kept as `<name>.png` and `<name>.svg`, too, texts and lines around
+    pixels being vectors there, byte for byte the same for the same figure. Raises ValueError when
+    `alt` is empty or one of the two is missing.
     """
     if not alt.strip():
         raise ValueError("alt is empty: say in a sentence what the figure shows")
@@ -140,8 +140,7 @@ def display_figure(
     import matplotlib.pyplot as plt  # notebooks without a figure do not pay for it
 
     drawn = not any(ax.images for ax in fig.axes)
-    kept = ("png", "svg") if drawn else ("png",)
-    images = {kind: _image(fig, kind) for kind in kept} if folder or drawn else {}
+    images = {kind: _image(fig, kind) for kind in ("png", "svg")} if folder or drawn else {}
     shown = ("image/png", images["png"]) if drawn else ("image/jpeg", _image(fig, "jpg"))
     plt.close(fig)
     for kind, data in images.items() if folder else ():

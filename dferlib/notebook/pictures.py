@@ -11,9 +11,12 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from dferlib.analysis import cost, explain
+from dferlib.analysis.fine_layer import MOUTH_CELLS, fine_layer, grid_of
 from dferlib.evidence import costs, metrics, scoring, sentences, tables
-from dferlib.figures import diagrams, plots, schematics
-from dferlib.notebook import widgets
+from dferlib.figures import diagrams, matrices, plots, schematics
+from dferlib.figures.curves import plot_curves, plot_roc, plot_time_profile
+from dferlib.figures.wording import attention_name, dataset_name, rule_name
+from dferlib.notebook import examples, widgets
 from dferlib.notebook.opening import Opened
 from dferlib.training import predict
 
@@ -28,11 +31,31 @@ class Pictures(Opened):
         """Names of the sampled frames: frame 1, frame 2, ..."""
         return [f"{word} {step + 1}" for step in range(self.loader.num_frames)]
 
+    def label_of(self, variant: str) -> str:
+        """A row as the paper's tables call it; one with settings of its own as it is called."""
+        known = self.paper.variants.get(variant)
+        return known.label if known else variant
+
+    def examples(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """A clip of each class that may stand for it, among rows of the manifest, by default all.
+
+        Of other people where there are, whole, with a face in every frame; see
+        `notebook.examples`.
+        """
+        rows = np.arange(len(self.store.manifest)) if rows is None else rows
+        return examples.choose_examples(self.store, self.loader, rows, self.classes)
+
+    def surest(self, count: int = 1) -> np.ndarray:
+        """The test clips, by place, that the model is surest of; flawed examples come last."""
+        order = super().surest(len(self.test))
+        frames = self.clips[order].permute(0, 2, 3, 4, 1).numpy()
+        flaws = examples.flaws(self.store, self.test[order], frames)
+        return order[np.argsort(flaws, kind="stable")][:count]
+
     def samples(self, *, caption: str, word: str = "frame", step: int = 1) -> None:
         """One clip per class, of other people where there are, as the network sees it in a test."""
-        found = [np.flatnonzero(self.labels == k) for k in range(len(self.classes))]
-        rows = [clips[k % len(clips)] for k, clips in enumerate(found) if len(clips)]
-        frames = self.images(self.loader.gather(np.array(rows)))[:, ::step]
+        rows = self.examples()
+        frames = self.images(self.loader.gather(rows))[:, ::step]
         names = list(self.store.manifest["label"].iloc[rows])
         figure = plots.plot_samples(frames, names, self.columns(word)[::step])
         alt = f"One clip per class, a row each, at {frames.shape[1]} sampled frames."
@@ -46,13 +69,10 @@ class Pictures(Opened):
 
     def curves(self) -> None:
         """Training loss and accuracies over the epochs, who learned nothing, and what it took."""
-        figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.1))
         shown = {"train_loss": "training loss", "val_war": "validation accuracy"}
         shown |= {"test_war": "test accuracy"}
-        for ax, (column, label) in zip(axes, shown.items(), strict=True):
-            plots.plot_history(self.history, column, label=label, ax=ax)
-            ax.get_legend().remove()
-        axes[2].legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
+        named = self.history.assign(variant=self.history["variant"].map(self.label_of))
+        figure = plot_curves(named, shown)
         alt = "Training loss, validation and test accuracy over the epochs, one line per row."
         self.show(figure, alt=alt, caption="Every row of this run.", name="curves")
         asked = (self.predictions, self.classes, self.rule)
@@ -73,10 +93,11 @@ class Pictures(Opened):
         if not count:
             display(Markdown("Nothing to draw: this table has no value on this dataset."))
             return
-        size = (6.2 if len(metrics) == 1 else 5.6 * len(metrics), 0.42 * count + 1.1)
+        size = (6.2 if len(metrics) == 1 else 5.6 * len(metrics), 0.42 * count + 1.3)
         figure, axes = plt.subplots(1, len(metrics), figsize=size, squeeze=False)
         for ax, (metric, rows) in zip(axes[0], shown.items(), strict=True):
-            plots.plot_intervals(rows, chance=self.chance, metric=metric, ax=ax)
+            asked = {"chance": self.chance, "metric": metric, "select": self.rule}
+            plots.plot_intervals(rows, **asked, ax=ax)
         alt = (
             f"{' and '.join(metrics)} of {count} rows with intervals, published values and chance."
         )
@@ -136,16 +157,21 @@ class Pictures(Opened):
         classes = self.classes if here else self.paper.classes[dataset]
         ours = scoring.confusion_of(self.evidence[dataset], classes, self.variant, self.rule)
         published = tables.published_confusion(self.paper, dataset, classes)
-        title = f"{self.variant} on {dataset}, {self.store.source}"
+        where = dataset_name(dataset)
+        title = f"{self.label_of(self.variant)} on {where}, {self.store.source}"
         known = not np.isnan(published).all()
-        figure = plots.plot_confusion_pair(ours, published, classes, title=title)
-        beside = ": ours, published, and their difference" if known else ", none published"
-        alt = f"Confusion matrices on {dataset}{beside}; rows are true classes."
-        self.show(figure, alt=alt, caption=f"{dataset}, pooled over the test folds.", name=name)
+        counts = _clips_of(self.evidence[dataset], classes, self.variant, self.rule)
+        asked = {"title": title, "counts": counts}
+        figure = matrices.plot_confusion_pair(ours, published, classes, **asked)
+        beside = ": ours beside what was published" if known else ", none published"
+        alt = f"Confusion matrices on {where}{beside}; rows are true classes."
+        self.show(figure, alt=alt, caption=f"{where}, pooled over the test folds.", name=name)
 
     def _one_matrix(self, variant: str, select: str):
-        matrix = scoring.confusion_of(self.predictions, self.classes, variant, select)
-        return plots.plot_confusion(matrix, self.classes, title=f"{variant}, {select}")
+        asked = (self.predictions, self.classes, variant, select)
+        title = f"{self.label_of(variant)}, {rule_name(select)}"
+        matrix, counts = scoring.confusion_of(*asked), _clips_of(*asked)
+        return matrices.plot_confusion(matrix, self.classes, counts=counts, title=title)
 
     def roc_curves(self) -> pd.DataFrame:
         """ROC curves of `variant`: columns curve, fpr, tpr, auc."""
@@ -153,11 +179,13 @@ class Pictures(Opened):
 
     def roc(self, *, name: str = "roc") -> None:
         """ROC curves of each class against the rest, and which is easiest and hardest to tell."""
-        curves = self.roc_curves()
-        ax = plots.plot_roc(curves, title=f"{self.variant} on {self.settings.dataset}")
+        found = self.roc_curves()
+        where = dataset_name(self.settings.dataset)
+        figure = plot_roc(found, title=f"{self.label_of(self.variant)} on {where}")
         alt = "ROC curves of each class against the rest, with macro and micro averages."
-        self.show(ax.figure, alt=alt, caption="Pooled over the test folds of this run.", name=name)
-        areas = curves.groupby("curve", sort=False)["auc"].first()
+        caption = "Pooled over the test folds of this run; dotted, the macro mean of the classes."
+        self.show(figure, alt=alt, caption=caption, name=name)
+        areas = found.groupby("curve", sort=False)["auc"].first()
         areas = areas.drop(["macro", "micro"], errors="ignore")
         if areas.empty:  # few clips may be of one class
             display(Markdown("All test clips are of one class: there is nothing to tell apart."))
@@ -186,29 +214,52 @@ class Pictures(Opened):
             self.images(self.clips[clip : clip + 1])[0, ::step],
             np.asarray(maps)[::step],
             self.columns(word)[::step],
-            title=f"{title or label}: {self.title_of(clip)}",
+            title=f"{attention_name(title or label)}: {self.title_of(clip)}",
             colour_label=label,
             value_range=value_range,
         )
         self.show(figure, alt=alt, caption=caption, name=name)
 
-    def gradcam(self, *layers: nn.Module, word: str = "frame", among: int = 12) -> None:
+    def gradcam(
+        self, *layers: nn.Module, word: str = "frame", among: int = 12, cells: int = MOUTH_CELLS
+    ) -> None:
         """Grad-CAM of the clip that the model is surest of and whose map is not empty.
 
         Grad-CAM drops what speaks against the class, and of some clips nothing is left. The first
-        of `layers` that shows anything is explained, by default the model's own.
+        of `layers` that shows anything is explained, by default the model's own. Where its grid has
+        fewer than `cells` places along a side, as on small inputs, it cannot show a mouth: then an
+        earlier layer is explained by LayerCAM, which the caption says; `cells=0` keeps to `layers`.
         """
         surest = self.surest(among)
-        for layer in layers or (self.model.cam_layer,):
-            cams = explain.grad_cam(self.model, self.clips[surest], layer=layer).numpy()
+        chosen = [
+            grid_of(self.model, self.clips[:1], layer)
+            for layer in layers or (self.model.cam_layer,)
+        ]
+        coarse, method, title, said = chosen[0].side, "gradcam", "Grad-CAM", ""
+        if coarse < cells:
+            chosen = [fine_layer(self.model, self.clips[:1], cells)]
+            method, title = "layercam", "LayerCAM"
+            said = f" in place of Grad-CAM on {coarse} x {coarse}"
+        for layer in chosen:
+            asked = {"layer": layer.module, "method": method}
+            cams = explain.grad_cam(self.model, self.clips[surest], **asked).numpy()
             empty = cams.max((1, 2, 3)) == 0
             if not empty.all():
                 break
         first = int(empty.argmin())
-        alt = "Frames of a clip, their Grad-CAM maps, and both laid over each other."
-        caption = f"Enlarged trilinearly. Empty maps: {empty.sum()} of the {len(empty)} surest."
-        text = {"alt": alt, "caption": caption, "label": "relevance", "title": "Grad-CAM"}
-        self.maps(cams[first], int(surest[first]), name="gradcam", word=word, **text)
+        self.maps(
+            cams[first],
+            int(surest[first]),
+            label="relevance",
+            name="gradcam",
+            alt=f"Frames of a clip, their {title} maps, and both laid over each other.",
+            caption=(
+                f"{title} of `{layer.name}`, {layer.side} x {layer.side} places a frame{said}, "
+                f"enlarged trilinearly. Empty maps: {empty.sum()} of the {len(empty)} surest."
+            ),
+            word=word,
+            title=title,
+        )
 
     def over_time(
         self,
@@ -225,31 +276,34 @@ class Pictures(Opened):
         `even` draws the line of an even share, 1 / T.
         """
         parts = []
-        for curve, values in curves.items():
+        for name_of, values in curves.items():
             values = np.asarray(values)
             flat = values.reshape(*values.shape[:2], -1).mean(2)
             table = pd.DataFrame(flat, columns=range(1, flat.shape[1] + 1))
-            parts.append(table.melt(var_name="frame").assign(curve=curve))
+            parts.append(table.melt(var_name="frame").assign(curve=attention_name(name_of)))
         table = pd.concat(parts, ignore_index=True).astype({"frame": int})
-        ax = plots.plot_time_profile(table, label=label)
-        if even:
-            ax.axhline(1 / table["frame"].max(), color="0.4", linestyle=":", linewidth=1)
-            ax.set(ylim=(0, 1.1 * table["value"].max()))
-        if axis:
-            ax.set(xlabel=axis)
+        figure = plot_time_profile(table, label=label, axis=axis, even=even)
         dotted = "; the dotted line is an even share" if even else ""
-        self.show(
-            ax.figure, alt=alt, caption=f"Bands are 95 % intervals over clips{dotted}.", name=name
-        )
+        caption = f"Bands are 95 % intervals over clips{dotted}."
+        self.show(figure, alt=alt, caption=caption, name=name)
 
     def tsne(self) -> None:
         """The features of the test clips in two dimensions, and how far classes hold together."""
         features = predict.extract_features(self.model, self.loader, self.test)
         labels = self.store.manifest["label"].iloc[self.test]
-        title = f"{self.variant}, fold {self.first_task().fold}"
+        title = f"{self.label_of(self.variant)}, fold {self.first_task().fold}"
         ax = plots.plot_embedding(predict.embed(features), labels, title=title)
         alt = "t-SNE of the test clips' features, coloured by class."
         self.show(ax.figure, alt=alt, caption="Test clips of one fold.", name="tsne")
         score = metrics.silhouette(features, self.labels[self.test])
         said = f"Silhouette of the classes in the full feature space: {score:.2f}"
         display(Markdown(f"{said}, n = {len(self.test)}."))
+
+
+def _clips_of(
+    predictions: pd.DataFrame, classes: Sequence[str], variant: str, select: str
+) -> list[int]:
+    """Number of different clips of each true class that a row was tested on."""
+    rows = metrics.choose(predictions[predictions["variant"] == variant], select)
+    truth = rows.drop_duplicates("clip_id")["y_true"]
+    return np.bincount(truth, minlength=len(classes)).tolist()

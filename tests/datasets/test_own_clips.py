@@ -11,7 +11,7 @@ from dferlib.datasets import DATASETS, DatasetError, FrameStore
 from dferlib.datasets.manifest import make_manifest
 from dferlib.datasets.standins.trees import write_folder
 from dferlib.evidence import summary, tables, verdict
-from dferlib.figures import plots
+from dferlib.figures import matrices, plots
 from dferlib.notebook.parameters import ParameterError, check_parameters
 from dferlib.protocols import OWN_CLIPS, list_protocols, load_protocol
 from dferlib.protocols.paper import Extent
@@ -230,10 +230,11 @@ def test_command_line_names_what_is_wrong(capsys, monkeypatch):
 def test_figures_leave_out_what_nobody_published(finished):
     _, _, _, runs, _ = finished
     matrix, nothing = np.eye(3), np.full((3, 3), np.nan)
-    assert len(plots.plot_confusion_pair(matrix, nothing, ("a", "b", "c"), title="t").axes) == 1
-    assert len(plots.plot_confusion_pair(matrix, matrix, ("a", "b", "c"), title="t").axes) == 3
+    for published, panels in ((nothing, 1), (matrix, 3)):
+        figure = matrices.plot_confusion_pair(matrix, published, ("a", "b", "c"), title="t")
+        assert len(figure.axes) == 2 * panels  # each with its bar
     evidence = {OWN_CLIPS: tables.tidy(runs)}
     table = tables.published_beside_ours(PAPER, 3, evidence, dataset=OWN_CLIPS)
     labels = [text.get_text() for text in plots.plot_intervals(table).get_legend().get_texts()]
-    assert labels == ["ours, 95 % interval"]
+    assert labels == ["ours, last epoch, 95 % interval"]
     plt.close("all")

@@ -13,7 +13,7 @@ import pytest
 
 from dferlib.evidence import scoring, summary, tables, verdict
 from dferlib.evidence.runs import Run, results_folder, save_run
-from dferlib.figures import diagrams, plots
+from dferlib.figures import curves, diagrams, matrices, plots
 from dferlib.notebook import widgets
 from dferlib.notebook.parameters import Settings
 from dferlib.protocols import Reported, load_protocol
@@ -162,17 +162,17 @@ def test_confusion_and_its_difference(predictions):
     ours = scoring.confusion_of(predictions, CLASSES, "stcam")
     assert np.allclose(ours.sum(1), 1)
     published = PAPER.reported_confusion("oulu")[1]
-    ax = plots.plot_confusion_difference(ours, published, CLASSES)
+    ax = matrices.plot_confusion_difference(ours, published, CLASSES)
     assert ax.texts[0].get_text() == f"{ours[0, 0] - published[0, 0]:+.2f}"
-    blank = plots.plot_confusion(np.full((6, 6), np.nan), CLASSES)
+    blank = matrices.plot_confusion(np.full((6, 6), np.nan), CLASSES)
     assert all(text.get_text() == "" for text in blank.texts)
 
 
 def test_roc_table_has_a_curve_per_class_and_two_means(predictions):
-    curves = scoring.roc_of(predictions, CLASSES, "stcam")
-    assert set(curves["curve"]) == {*CLASSES, "macro", "micro"}
-    ax = plots.plot_roc(curves)
-    assert len(ax.get_legend().get_texts()) == 8
+    table = scoring.roc_of(predictions, CLASSES, "stcam")
+    assert set(table["curve"]) == {*CLASSES, "macro", "micro"}
+    titles = [ax.get_title().split()[0] for ax in curves.plot_roc(table).axes if ax.get_title()]
+    assert titles == ["macro", *CLASSES]  # the means share a panel
 
 
 def test_intervals_show_published_rows_that_were_not_run(predictions):
@@ -201,10 +201,12 @@ def test_maps_share_one_colour_scale():
 def test_maps_are_laid_over_the_frames_that_have_one():
     frames, maps = np.zeros((2, 3, 4, 4, 3)), np.full((2, 3, 4, 4), np.nan)
     maps[:, 2] = 0.5
+    maps[1, 2] = np.linspace(0, 0.75, 4)
     figure = plots.plot_samples(frames, ["a", "b"], ["1", "2", "map"], maps=maps)
     counts = [len(ax.images) for ax in figure.axes[:6]]
-    assert counts == [1, 1, 2, 1, 1, 2]
-    assert {im.get_clim() for ax in figure.axes[:6] for im in ax.images[1:]} == {(0, 1)}
+    assert counts == [1, 1, 1, 1, 1, 2]  # an even map has no pattern to show
+    said = [ax.get_xlabel() for ax in figure.axes[:6]]
+    assert said == ["", "", "even, 0.50", "", "", "0.00 to 0.75"]
     assert len(figure.axes) == 7  # and the colour bar
     plain = plots.plot_samples(frames, ["a", "b"], ["1", "2", "3"])
     assert len(plain.axes) == 6

@@ -53,7 +53,7 @@ def test_a_sweep_shows_values_intervals_and_what_was_published():
     curves = [list(line.get_ydata()) for line in ax.lines]
     assert [50, 80] in curves
     assert ax.get_xticks().tolist() == [1, 7]
-    assert {t.get_text() for t in ax.get_legend().get_texts()} >= {"mmi", "afew", "chance"}
+    assert {t.get_text() for t in ax.get_legend().get_texts()} >= {"MMI", "AFEW", "chance"}
 
 
 def test_locating_has_a_point_for_each_kind():

@@ -214,11 +214,11 @@ def test_a_figure_is_shown_with_alt_text_kept_and_closed(tmp_path, displayed):
         assert first == second
 
 
-def test_a_figure_of_pixels_is_kept_without_a_drawing_of_it(tmp_path, displayed):
+def test_a_figure_of_pixels_is_shown_as_jpeg_and_kept_with_vectors_around_them(tmp_path, displayed):
     fig, ax = plt.subplots()
     ax.imshow([[1, 2]])
     display.display_figure(fig, "two pixels", folder=tmp_path, name="pixels")
-    assert [path.name for path in tmp_path.iterdir()] == ["pixels.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pixels.png", "pixels.svg"]
     (data,), options = displayed[0]
     assert data["image/jpeg"].startswith(b"\xff\xd8")
     assert options["metadata"]["image/jpeg"]["alt"] == "two pixels"
