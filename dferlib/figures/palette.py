@@ -57,6 +57,7 @@ _CURVES = (
     ("#c2188b", "v"),
     ("#5c5c5c", "P"),
 )
+CURVE_COLOURS = tuple(colour for colour, _ in _CURVES)
 MOST_LINES = len(_CURVES)  # of one panel; more become small multiples
 
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from dferlib.figures.overlays import colour_scale, is_even, show_image, show_overlay
 from dferlib.figures.palette import (
+    CURVE_COLOURS,
     GREY,
     MAPS,
     class_styles,
@@ -35,6 +36,7 @@ STYLE = {
     "axes.titlesize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.prop_cycle": plt.cycler(color=CURVE_COLOURS),
     "legend.frameon": False,
     "legend.fontsize": 7,
     "legend.title_fontsize": 7,

@@ -36,6 +36,11 @@ class Pictures(Opened):
         known = self.paper.variants.get(variant)
         return known.label if known else variant
 
+    @property
+    def where(self) -> str:
+        """This run's dataset as papers print its name."""
+        return dataset_name(self.settings.dataset)
+
     def examples(self, rows: np.ndarray | None = None) -> np.ndarray:
         """A clip of each class that may stand for it, among rows of the manifest, by default all.
 
@@ -180,8 +185,7 @@ class Pictures(Opened):
     def roc(self, *, name: str = "roc") -> None:
         """ROC curves of each class against the rest, and which is easiest and hardest to tell."""
         found = self.roc_curves()
-        where = dataset_name(self.settings.dataset)
-        figure = plot_roc(found, title=f"{self.label_of(self.variant)} on {where}")
+        figure = plot_roc(found, title=f"{self.label_of(self.variant)} on {self.where}")
         alt = "ROC curves of each class against the rest, with macro and micro averages."
         caption = "Pooled over the test folds of this run; dotted, the macro mean of the classes."
         self.show(figure, alt=alt, caption=caption, name=name)
@@ -214,7 +218,7 @@ class Pictures(Opened):
             self.images(self.clips[clip : clip + 1])[0, ::step],
             np.asarray(maps)[::step],
             self.columns(word)[::step],
-            title=f"{attention_name(title or label)}: {self.title_of(clip)}",
+            title=f"{attention_name(self.label_of(title or label))}: {self.title_of(clip)}",
             colour_label=label,
             value_range=value_range,
         )

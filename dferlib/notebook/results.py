@@ -12,6 +12,7 @@ from IPython.display import Markdown, display
 from dferlib.analysis import cost
 from dferlib.evidence import scoring, sentences, summary, tables, verdict
 from dferlib.evidence.audit import report
+from dferlib.evidence.folds_table import caption_folds, folds_table
 from dferlib.models import create_model
 from dferlib.notebook.opening import Opened
 from dferlib.training import single_frame
@@ -114,6 +115,13 @@ class Results(Opened):
         table = scoring.score_variants(predictions, self.classes, self.rule)
         labels = {slug: variant.label for slug, variant in self.paper.variants.items()}
         display(table.rename(index=labels).style.format(precision=2, na_rep=""))
+
+    def folds(self) -> None:
+        """WAR and UAR of every row in each fold, their mean, and how far folds and seeds differ."""
+        asked = (self.predictions, self.classes, self.rule)
+        labels = {slug: variant.label for slug, variant in self.paper.variants.items()}
+        display(folds_table(*asked, labels).style.format(precision=2, na_rep=""))
+        display(Markdown(caption_folds(*asked)))
 
     def gaps(self) -> None:
         """What each selection rule gives, and what peeking at the test fold would add."""

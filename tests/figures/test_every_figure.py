@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import toy_figures as toy
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.text import Text
 
 from dferlib.figures import clips, curves, matrices, palette, plots, wording
@@ -111,9 +111,8 @@ def test_a_class_looks_the_same_in_every_figure():
     points = plots.plot_embedding(np.zeros((2, 2)), ["surprise", "fear"])
     assert look.colour in {line.get_color() for line in roc.lines}
     assert look.colour in {line.get_color() for line in profile.lines}
-    assert palette.to_rgb(look.colour) in first(
-        c.get_facecolor()[0][:3] for c in points.collections
-    )
+    dots = [tuple(c.get_facecolor()[0][:3]) for c in points.collections]
+    assert to_rgb(look.colour) in dots
     plt.close("all")
 
 
