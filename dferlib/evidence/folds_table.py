@@ -1,7 +1,7 @@
 """Every fold of every row, and how far folds and seeds lie apart: computed from predictions alone.
 
-Papers print a mean over folds with its deviation, and mean numpy's or MATLAB's default by it without
-saying which. Here it is the population's (divided by the number of folds), and the caption says so.
+Papers print a mean over folds with its deviation and do not say which. Here it is the population's
+(divided by the number of folds, as numpy has it), and the caption says so.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import toy_figures as toy
 from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.container import ErrorbarContainer
 from matplotlib.text import Text
 
 from dferlib.figures import clips, curves, matrices, palette, plots, wording
@@ -75,16 +76,22 @@ def test_legends_stand_beside_the_data_and_lines_are_few(figure):
 
 def test_what_a_legend_names_is_seen_on_white_and_not_by_colour_alone(figure):
     legends = [ax.get_legend() for ax in figure.axes] + list(figure.legends)
+    bars = [
+        bar for ax in figure.axes for bar in ax.containers if isinstance(bar, ErrorbarContainer)
+    ]
+    marks = {bar.get_label(): (bar[0].get_marker(), bar[0].get_linestyle()) for bar in bars}
     for legend in filter(None, legends):
         looks = set()
-        for handle in legend.legend_handles:
+        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
             if hasattr(handle, "get_facecolor"):
                 colours = (handle.get_facecolor(), handle.get_edgecolor())
                 colour = next(c for c in map(np.atleast_2d, colours) if c.size)[0]
-                shape = (getattr(handle, "get_hatch", str)(), handle.get_label())
+                outline = handle.get_paths() if hasattr(handle, "get_paths") else ()
+                shape = [path.vertices.round(2).tolist() for path in outline]
+                shape = marks.get(text.get_text(), shape or handle.get_hatch())
             else:
                 colour = to_rgba(handle.get_color())
-                shape = (handle.get_marker(), str(handle.get_linestyle()))
+                shape = (handle.get_marker(), handle.get_linestyle())
             assert palette.contrast(colour[:3], "white") >= 3
             looks.add(str(shape))
         assert len(looks) == len(legend.legend_handles)
