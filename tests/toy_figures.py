@@ -133,6 +133,12 @@ BUILDERS: dict[str, Callable] = {
     "self-attention": lambda: clips.plot_self_attention(
         {"frames": "5 x 512", "weights": "5 x 5", "output": "5 x 512"}
     ),
+    "attention": lambda: diagrams.plot_attention(
+        {"input": "17 x 16", "heads": "8 of 64", "weights": "17 x 8", "output": "17 x 16"}
+    ),
+    "placement": lambda: diagrams.plot_placement(
+        dict.fromkeys(("inception_in", "inception_out", "reduction_in", "reduction_out"), "64 x 7")
+    ),
     "stages": lambda: diagrams.plot_stages(STAGES),
 }
 

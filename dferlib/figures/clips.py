@@ -14,12 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dferlib.figures.diagrams import draw_arrow, draw_box
+from dferlib.figures.diagrams import block, plot_schematic, table_of
 from dferlib.figures.overlays import show_image
 from dferlib.figures.palette import (
     GREY,
-    PLAIN,
-    SHADED,
     class_styles,
     dataset_styles,
     rule_style,
@@ -33,25 +31,18 @@ LOCATED = "#c05a00"  # orange boxes, as in the paper's Figure 6
 
 def plot_self_attention(shapes: Mapping[str, str]) -> Figure:
     """The self-attention of one clip as in Figure 2; ``shapes`` for frames, weights and output."""
-    figure, ax = plt.subplots(figsize=(8.4, 2.6))
-    ax.set(xlim=(0, 12), ylim=(0, 4.2))
-    ax.axis("off")
-    draw_box(ax, (0.1, 2.1), 1.5, 0.8, "I", PLAIN)
-    ax.text(0.85, 1.35, shapes["frames"], ha="center", family="monospace", fontsize=8)
-    for height, name in ((3.5, "$Q = I\\,W_Q$"), (2.1, "$K = I\\,W_K$"), (0.7, "$V = I\\,W_V$")):
-        draw_box(ax, (2.4, height), 1.9, 0.7, name, PLAIN)
-        draw_arrow(ax, (1.65, 2.1), (2.35, height))
-    draw_box(ax, (5.2, 2.8), 2.4, 0.8, "MatMul, Scale,\nsoftmax", SHADED)
-    for height in (3.5, 2.1):
-        draw_arrow(ax, (4.35, height), (5.15, 2.8))
-    ax.text(6.4, 3.6, shapes["weights"], ha="center", family="monospace", fontsize=8)
-    draw_box(ax, (8.4, 2.1), 1.5, 0.8, "MatMul", SHADED)
-    draw_arrow(ax, (7.65, 2.8), (8.35, 2.2))
-    draw_arrow(ax, (4.35, 0.7), (8.35, 1.9))
-    draw_box(ax, (10.5, 2.1), 1.3, 0.8, "f'", PLAIN)
-    draw_arrow(ax, (9.95, 2.1), (10.45, 2.1))
-    ax.text(11.15, 1.35, shapes["output"], ha="center", family="monospace", fontsize=8)
-    return figure
+    softmax = "MatMul, Scale,\nsoftmax"
+    table = table_of(
+        block("I", "$I$", 0, 0, "data", shape=shapes["frames"], wide=0.7),
+        block("q", "$Q = I\\,W_Q$", 3.0, 1.4, after="I"),
+        block("k", "$K = I\\,W_K$", 3.0, 0, after="I"),
+        block("v", "$V = I\\,W_V$", 3.0, -1.4, after="I"),
+        block("weights", softmax, 6.2, 0.7, "own", after="q k", shape=shapes["weights"], wide=2.6),
+        block("turn", "", 9.4, -1.4, "joint", after="v"),
+        block("product", "MatMul", 9.4, 0.7, "own", after="weights turn"),
+        block("f", "$f'$", 11.8, 0.7, "data", after="product", shape=shapes["output"]),
+    )
+    return plot_schematic(table)
 
 
 def plot_located_clips(

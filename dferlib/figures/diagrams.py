@@ -21,6 +21,37 @@ _COLOURS = {"box": PLAIN, "own": SHADED, "operator": "white"}
 _LINE = {"color": "0.2", "linewidth": 1.1}
 
 
+PLUS, TIMES, SIGMOID, JOIN = "$+$", r"$\times$", r"$\sigma$", "C"  # JOIN: concatenation
+
+
+def block(
+    name: str,
+    text: str,
+    x: float,
+    y: float = 0.0,
+    kind: str = "box",
+    *,
+    after: str = "",
+    shape: str = "",
+    wide: float | None = None,
+    tall: float | None = None,
+    values: Sequence[float] = (),
+    panel: str = "",
+) -> dict[str, object]:
+    """Return a row for `plot_schematic`; `wide` and `tall` default to the kind."""
+    usual = {"operator": (0.6, 0.6), "joint": (0.0, 0.0), "data": (1.3, 0.7), "cells": (2.4, 0.5)}
+    width, height = usual.get(kind, (2.0, 0.9))
+    width, height = wide or width, tall or height
+    row = {"name": name, "text": text, "kind": kind, "x": x, "y": y, "after": after}
+    row |= {"shape": shape, "width": width, "height": height, "values": values, "panel": panel}
+    return row
+
+
+def table_of(*blocks: dict[str, object]) -> pd.DataFrame:
+    """Put blocks together as a table for `plot_schematic`."""
+    return pd.DataFrame(blocks)
+
+
 def plot_schematic(blocks: pd.DataFrame, *, title: str = "", scale: float = 0.62) -> Figure:
     """Draw boxes, operators and arrows as a table says, one panel below the other.
 
@@ -176,47 +207,24 @@ def plot_placement(shapes: dict[str, str]) -> Figure:
     ``shapes`` gives the shape texts for the keys inception_in, inception_out, reduction_in and
     reduction_out.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.9))
-    for ax in (left, right):
-        ax.set(xlim=(0, 6), ylim=(0, 6.3))
-        ax.axis("off")
-    left.set_title("(a) in 3D-Inception-ResNet")
-    for height, text in ((4.1, "3D-Inception\n(branches, 1x1x1)"), (2.6, "STCAM")):
-        draw_box(left, (2.6, height), 2.6, 0.8, text, SHADED if text == "STCAM" else PLAIN)
-    left.text(2.4, 5.75, shapes["inception_in"], ha="center", family="monospace", fontsize=8)
-    left.text(3.9, 0.1, shapes["inception_out"], ha="center", family="monospace", fontsize=8)
-    for start, end in (
-        ((3.9, 5.2), (3.9, 4.55)),
-        ((3.9, 3.65), (3.9, 3.05)),
-        ((3.9, 2.15), (3.9, 1.4)),
-    ):
-        draw_arrow(left, start, end)
-    left.plot([3.9, 0.9, 0.9], [5.2, 5.2, 1.15], color="0.2", linewidth=1.1)
-    left.text(0.75, 3.3, "shortcut", rotation=90, ha="right", va="center", fontsize=8)
-    left.plot([2.4, 2.4], [5.6, 5.2], color="0.2", linewidth=1.1)
-    draw_arrow(left, (0.9, 1.15), (3.6, 1.15))
-    left.text(
-        3.9,
-        1.15,
-        "+",
-        ha="center",
-        va="center",
-        fontsize=13,
-        bbox={"boxstyle": "circle", "fc": "w"},
+    read, reduced = shapes["inception_out"], shapes["reduction_out"]
+    one, two = {"panel": "(a) in 3D-Inception-ResNet"}, {"panel": "(b) in 3D-Reduction"}
+    branches = "3D-Inception\n(branches, 1x1x1)"
+    table = table_of(
+        block("in", "input", 0, 0, "data", shape=shapes["inception_in"], **one),
+        block("branches", branches, 3.4, 0, after="in", wide=3.2, **one),
+        block("stcam", "STCAM", 6.8, 0, "own", after="branches", **one),
+        block("up", "", 0, 1.3, "joint", after="in", **one),
+        block("over", "", 9.0, 1.3, "joint", after="up", **one),
+        block("shortcut", "shortcut", 4.5, 1.6, "data", tall=0.4, **one),
+        block("sum", PLUS, 9.0, 0, "operator", after="stcam over", **one),
+        block("out", "output", 11.2, 0, "data", after="sum", shape=read, **one),
+        block("in", "input", 0, 0, "data", shape=shapes["reduction_in"], **two),
+        block("join", "branches, stride 2,\nconcatenated", 3.4, 0, after="in", wide=3.2, **two),
+        block("stcam", "STCAM", 6.8, 0, "own", after="join", **two),
+        block("out", "output", 11.2, 0, "data", after="stcam", shape=reduced, **two),
     )
-    draw_arrow(left, (3.9, 0.9), (3.9, 0.45))
-    right.set_title("(b) in 3D-Reduction")
-    for height, text in ((3.9, "branches, stride 2,\nconcatenated"), (2.2, "STCAM")):
-        draw_box(right, (1.7, height), 2.6, 0.9, text, SHADED if text == "STCAM" else PLAIN)
-    right.text(3.0, 5.75, shapes["reduction_in"], ha="center", family="monospace", fontsize=8)
-    right.text(3.0, 0.1, shapes["reduction_out"], ha="center", family="monospace", fontsize=8)
-    for start, end in (
-        ((3.0, 5.6), (3.0, 4.4)),
-        ((3.0, 3.4), (3.0, 2.7)),
-        ((3.0, 1.7), (3.0, 0.45)),
-    ):
-        draw_arrow(right, start, end)
-    return figure
+    return plot_schematic(table)
 
 
 def plot_attention(shapes: dict[str, str], *, title: str = "") -> Figure:
@@ -224,30 +232,23 @@ def plot_attention(shapes: dict[str, str], *, title: str = "") -> Figure:
 
     ``shapes`` gives the texts under the keys input, heads, weights and output.
     """
-    figure, ax = plt.subplots(figsize=(10.5, 3.4))
-    ax.set(xlim=(0, 15.6), ylim=(-2.4, 2.3), title=title)
-    ax.axis("off")
-    columns = {"LayerNorm": 1.7, "scaled dot\nproduct": 6.3, "SoftMax": 8.2}
-    columns |= {"weighted\nsum": 10.1, "concatenate\nheads, $W_O$": 12.1}
-    for name, left in columns.items():
-        draw_box(ax, (left, 0), 1.5, 1.0, name, SHADED)
-    for height, name in ((1.3, "$q = W_Q\\,x$"), (0, "$k = W_K\\,x$"), (-1.3, "$v = W_V\\,x$")):
-        draw_box(ax, (4.0, height), 1.4, 0.8, name, PLAIN)
-        draw_arrow(ax, (3.25, 0), (3.95, height))
-    draw_arrow(ax, (0.7, 0), (1.65, 0))
-    draw_arrow(ax, (5.45, 1.3), (6.4, 0.5))
-    draw_arrow(ax, (5.45, 0), (6.25, 0))
-    for start, end in ((7.85, 8.15), (9.75, 10.05), (11.65, 12.05), (13.65, 14.3)):
-        draw_arrow(ax, (start, 0), (end, 0))
-    ax.plot([5.45, 10.85], [-1.3, -1.3], color="0.2", linewidth=1.1)
-    draw_arrow(ax, (10.85, -1.3), (10.85, -0.55))
-    ax.plot([0.9, 0.9, 14.45], [0, 2.1, 2.1], color="0.2", linewidth=1.1)
-    draw_arrow(ax, (14.45, 2.1), (14.45, 0.3))
-    ax.text(14.45, 0, "+", ha="center", va="center", bbox={"boxstyle": "circle", "fc": "w"})
-    places = {"input": (0.6, -0.5), "heads": (4.7, -2.1), "weights": (9.0, -0.9)}
-    for key, (x, y) in (places | {"output": (14.45, -0.9)}).items():
-        ax.text(x, y, shapes[key], ha="center", va="center", fontsize=7, family="monospace")
-    return figure
+    table = table_of(
+        block("x", "$x$", 0, 0, "data", shape=shapes["input"], wide=0.7),
+        block("norm", "LayerNorm", 2.4, 0, "own", after="x"),
+        block("q", "$q = W_Q\\,x$", 5.2, 1.4, after="norm"),
+        block("k", "$k = W_K\\,x$", 5.2, 0, after="norm"),
+        block("v", "$v = W_V\\,x$", 5.2, -1.4, after="norm", shape=shapes["heads"]),
+        block("product", "scaled dot\nproduct", 8.0, 0.7, "own", after="q k"),
+        block("softmax", "SoftMax", 10.7, 0.7, "own", after="product", shape=shapes["weights"]),
+        block("turn", "", 13.4, -1.4, "joint", after="v"),
+        block("mean", "weighted\nsum", 13.4, 0.7, "own", after="softmax turn"),
+        block("heads", "concatenate\nheads, $W_O$", 16.1, 0.7, "own", after="mean"),
+        block("up", "", 0, 2.3, "joint", after="x"),
+        block("over", "", 18.2, 2.3, "joint", after="up"),
+        block("sum", PLUS, 18.2, 0.7, "operator", after="heads over"),
+        block("out", "output", 20.0, 0.7, "data", after="sum", shape=shapes["output"]),
+    )
+    return plot_schematic(table, title=title)
 
 
 def draw_box(

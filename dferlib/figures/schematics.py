@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from dferlib.figures.diagrams import JOIN, PLUS, SIGMOID, TIMES, block, table_of
+
 Shapes = Mapping[str, str]
 
 STCAM = (
@@ -24,35 +26,6 @@ CEFLNET = ("backbone", "sal", "lrl", "lrl.score", "eian", "head")
 STT = ("backbone", "transformer.project", "transformer.blocks.0", "transformer", "head")
 HACN = ("backbone", "frame_weights.theta", "place_weights.omega", "gru", "head")
 ECNN_FSA = ("backbone", "fsa", "head")
-
-PLUS, TIMES, SIGMOID, JOIN = "$+$", r"$\times$", r"$\sigma$", "C"  # JOIN: concatenation
-
-
-def block(
-    name: str,
-    text: str,
-    x: float,
-    y: float = 0.0,
-    kind: str = "box",
-    *,
-    after: str = "",
-    shape: str = "",
-    wide: float | None = None,
-    tall: float | None = None,
-    values: Sequence[float] = (),
-    panel: str = "",
-) -> dict[str, object]:
-    """Return a row for `diagrams.plot_schematic`; `wide` and `tall` default to the kind."""
-    usual = {"operator": (0.6, 0.6), "joint": (0.0, 0.0), "data": (1.3, 0.7), "cells": (2.4, 0.5)}
-    width, height = usual.get(kind, (2.0, 0.9))
-    width, height = wide or width, tall or height
-    row = {"name": name, "text": text, "kind": kind, "x": x, "y": y, "after": after}
-    row |= {"shape": shape, "width": width, "height": height, "values": values, "panel": panel}
-    return row
-
-
-def _table(*rows: dict[str, object]) -> pd.DataFrame:
-    return pd.DataFrame(rows)
 
 
 def describe(blocks: pd.DataFrame) -> str:
@@ -78,7 +51,7 @@ def describe(blocks: pd.DataFrame) -> str:
 
 def stcam_1(shapes: Shapes) -> pd.DataFrame:
     """STCAM, Figure 1: the framework, of which one structure stands for all five."""
-    return _table(
+    return table_of(
         block("frames", "7 frames", 0, 0, "data", shape=shapes["input"]),
         block("dots", r"$\cdots$", 2.2, 0, "data", after="frames", wide=0.7),
         block("frame", "3D-Inception-ResNet with STCAM", 6.5, 0.35, "frame", wide=6.6, tall=3.1),
@@ -99,7 +72,7 @@ def stcam_3(shapes: Shapes) -> pd.DataFrame:
     """STCAM, Figure 3: 3D-CAM (Eq. 1 to 3)."""
     vector = shapes["inception_a.attention.parts.0.mlp"]
     mlp = "shared MLP\n$W_2\\,\\delta(W_1\\,\\cdot)$"
-    return _table(
+    return table_of(
         block("F", "$F$", 0, 0, "data", shape=shapes["inception_a.project"]),
         block("average", "3D average\npooling", 3.2, 1.0, after="F", shape=vector),
         block("max", "3D max\npooling", 3.2, -1.0, after="F", shape=vector),
@@ -116,7 +89,7 @@ def stcam_3(shapes: Shapes) -> pd.DataFrame:
 def stcam_4(shapes: Shapes) -> pd.DataFrame:
     """STCAM, Figure 4: STAM (Eq. 4 to 6), in 3D-Inception-ResNet-A."""
     weights = shapes["inception_a.attention.parts.1.conv"]
-    return _table(
+    return table_of(
         block("F", "$F$", 0, 0, "data", shape=shapes["inception_a.project"]),
         block("average", "average over\nchannels", 3.2, 1.0, after="F", shape=weights),
         block("max", "max over\nchannels", 3.2, -1.0, after="F", shape=weights),
@@ -131,7 +104,7 @@ def stcam_4(shapes: Shapes) -> pd.DataFrame:
 def stcam_5(shapes: Shapes) -> pd.DataFrame:
     """STCAM, Figure 5: 3D-CAM, then STAM."""
     shape = shapes["inception_a.project"]
-    return _table(
+    return table_of(
         block("F", "$F$", 0, 0, "data", shape=shape),
         block("cam", "3D-CAM", 3.0, 0, "own", after="F"),
         *_weighed(0, 5.2, "cam", "F", shape, "$F'$"),
@@ -155,7 +128,7 @@ def _weighed(
 def stt_2(shapes: Shapes) -> pd.DataFrame:
     """STT, Figure 2: frames, CNN, spatio-temporal transformer, compact loss."""
     tokens, each, read = (shapes[f"transformer{part}"] for part in (".project", ".blocks.0", ""))
-    return _table(
+    return table_of(
         block("frames", "frames", 0, 0, "data", shape=shapes["input"]),
         block("cnn", "ResNet-18", 2.8, 0, after="frames", shape=shapes["backbone"]),
         block("project", "1x1\nconvolution", 5.6, 0, after="cnn", shape=tokens),
@@ -174,7 +147,7 @@ def stt_2(shapes: Shapes) -> pd.DataFrame:
 def hacn_1(shapes: Shapes) -> pd.DataFrame:
     """HACN, Figure 1: frames, ResNet-50, two attentions with their fusions, GRU."""
     second = "spatial attention\n$F^i_{weight2}$ of [$T^i$ : $g$]"
-    return _table(
+    return table_of(
         block("frames", "a frame of\neach part", 0, 0, "data", shape=shapes["input"], wide=2.0),
         block("cnn", "ResNet-50", 3.2, 0, after="frames", shape=shapes["backbone"]),
         block("T", "$T^i$", 5.6, 0, "data", after="cnn", wide=0.7),
@@ -195,7 +168,7 @@ def hacn_2(shapes: Shapes) -> pd.DataFrame:
     """HACN, Figure 2: (a) self-attention, (b) spatial attention (Eq. 2 and 5)."""
     first, second = "(a) self-attention", "(b) spatial attention"
     one, place = shapes["frame_weights.theta"], shapes["place_weights.omega"]
-    return _table(
+    return table_of(
         block("T", "$T^i$", 0, 0, "data", panel=first, wide=0.8),
         block("theta", "FC $\\theta$", 2.4, 0, "own", after="T", panel=first, shape=one),
         block("sigmoid", SIGMOID, 4.5, 0, "operator", after="theta", panel=first),
@@ -221,7 +194,7 @@ def hacn_2(shapes: Shapes) -> pd.DataFrame:
 def ecnn_fsa_1(shapes: Shapes) -> pd.DataFrame:
     """ECNN-FSA, Figure 1: feature extraction, frame attention, regression."""
     each = f"{shapes['backbone']} a frame"
-    return _table(
+    return table_of(
         block("frames", "n frames", 0, 0, "data", shape=shapes["input"]),
         block("extraction", "feature extraction", 3.3, 0, "frame", wide=3.2, tall=2.2),
         block("cnn", "improved VGG-16", 3.3, 0, after="frames", shape=each, wide=2.5),
@@ -251,7 +224,7 @@ def ecnn_fsa_3(shapes: Shapes) -> pd.DataFrame:
     for letter, y in (("q", 1.6), ("k", 0.0), ("v", -1.6)):
         text = f"${letter.upper()} = W_{letter}X$"
         rows.append(block(letter, text, 3.4, y, after="X", shape=rows_of))
-    return _table(
+    return table_of(
         *rows,
         block("product", "$QK^T$", 6.4, 0.8, after="q k", wide=1.5, shape="n x n"),
         block("s", "$s$", 8.3, 2.0, "data", wide=0.5),
@@ -269,7 +242,7 @@ def ceflnet_1(shapes: Shapes) -> pd.DataFrame:
     whole, clip = "(a) CEFLNet", "(b) CFE, for each clip"
     each, clips = f"{shapes['lrl']} a clip", f"n x {shapes['lrl']}"
     frames = f"K x {shapes['backbone']}"
-    return _table(
+    return table_of(
         block("video", "video:\nn clips", 0, 0, "data", shape=shapes["input"], panel=whole),
         block("cfe", "CFE", 3.0, 0, "own", after="video", shape=each, panel=whole),
         block("join", JOIN, 5.3, 0, "operator", after="cfe", panel=whole),
@@ -286,7 +259,7 @@ def ceflnet_1(shapes: Shapes) -> pd.DataFrame:
 
 def ceflnet_lrl(shapes: Shapes) -> pd.DataFrame:
     """CEFLNet, inside Figure 1b: local-global relation learning (Eq. 2 and 3), as published."""
-    return _table(
+    return table_of(
         block("f", "frames $f_k$", 0, 1.0, "data", shape=f"K x {shapes['backbone']}"),
         block("g", "attended $f'_k$", 0, -1.0, "data", shape=shapes["sal"]),
         block("max", "max over\nframes", 2.9, -1.0, after="g", shape=shapes["backbone"]),
@@ -311,7 +284,7 @@ def ceflnet_3(shapes: Shapes, scores: Sequence[float]) -> pd.DataFrame:
     first = 0.5 * width
     even, clips = [0.3] * len(scores), f"{len(scores)} x {shapes['lrl']}"
     middle, located = 1.5 * width + 6.6, f"clip {best + 1} is located: $P_e$ = argmax $A$"
-    return _table(
+    return table_of(
         block("V", "feature $V^f$", first, 0, "cells", values=even, wide=width, shape=clips),
         block("conv", "1-D convolution\n$W^T$", width + 1.9, 0, "own", after="V", wide=2.4),
         block("softmax", "softmax\nover clips", width + 4.9, 0, after="conv"),

@@ -434,7 +434,7 @@ def test_a_schematic_names_its_shapes():
     shapes = {"input": "a", "heads": "b", "weights": "c", "output": "d"}
     figure = diagrams.plot_attention(shapes, title="t")
     texts = {text.get_text() for text in figure.axes[0].texts}
-    assert {"a", "b", "c", "d", "+", "SoftMax"} <= texts
+    assert {"a", "b", "c", "d", "$+$", "SoftMax"} <= texts
 
 
 def test_a_fork_names_every_block_once_and_joins_its_paths():

@@ -70,8 +70,8 @@ def test_arrows_end_at_the_edges_of_their_blocks():
     import pandas as pd
 
     rows = [
-        schematics.block("a", "A", 0, wide=2.0, tall=1.0),
-        schematics.block("b", "+", 4, 0, "operator", after="a"),
+        diagrams.block("a", "A", 0, wide=2.0, tall=1.0),
+        diagrams.block("b", "+", 4, 0, "operator", after="a"),
     ]
     figure = diagrams.plot_schematic(pd.DataFrame(rows))
     (arrow,) = [p for p in figure.axes[0].patches if type(p).__name__ == "FancyArrowPatch"]
