@@ -17,10 +17,10 @@ from matplotlib.patches import Rectangle
 from dferlib.figures.diagrams import block, plot_schematic, table_of
 from dferlib.figures.overlays import show_image
 from dferlib.figures.palette import (
+    CURVE_COLOURS,
     GREY,
     class_styles,
     dataset_styles,
-    rule_style,
     text_on,
 )
 from dferlib.figures.plots import ABOVE
@@ -152,11 +152,12 @@ def plot_locating(table: pd.DataFrame, published: float, *, title: str = "") -> 
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True)
     place = np.arange(len(table))[::-1]
-    colour = rule_style("last").colour
     labels = {"hit": "located clip holds the apex (%)", "distance": "frames from the apex"}
     for ax, (name, label) in zip(axes, labels.items(), strict=True):
         low, high = (np.abs(table[name] - table[f"{name}_{end}"]) for end in ("low", "high"))
-        ax.errorbar(table[name], place, xerr=[low, high], fmt="o", color=colour, capsize=3)
+        ax.errorbar(
+            table[name], place, xerr=[low, high], fmt="o", color=CURVE_COLOURS[0], capsize=3
+        )
         ax.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
         ax.set_xlim(left=0)
     text = "published (real data, other rule)"

@@ -58,7 +58,7 @@ def plot_roc(curves: pd.DataFrame, *, title: str = "") -> Figure:
     found = dict(iter(curves.groupby("curve", sort=False)))
     means = {name: found.pop(name) for name in ("macro", "micro") if name in found}
     panels = [*([("means", means)] if means else []), *((k, {k: v}) for k, v in found.items())]
-    figure, axes = _panels(len(panels), (1.9, 2.1), "false positive rate", "true positive rate")
+    figure, axes = _panels(len(panels), (1.9, 2.25), "false positive rate", "true positive rate")
     for ax, (name, shown) in zip(axes, panels, strict=True):
         ax.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
         if name != "means" and "macro" in means:

@@ -65,6 +65,7 @@ def plot_confusion_pair(
     *,
     title: str,
     counts: Sequence[int] | None = None,
+    select: str = "last",
 ) -> Figure:
     """Our matrix beside what was published of it.
 
@@ -77,7 +78,7 @@ def plot_confusion_pair(
     if known.mean() < OFTEN:
         figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1.3, 1))
         plot_confusion(ours, classes, counts=counts, title=f"ours: {title}", ax=axes[0])
-        plot_printed_cells(ours, published, classes, ax=axes[1])
+        plot_printed_cells(ours, published, classes, select=select, ax=axes[1])
         return figure
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.2))
     plot_confusion(ours, classes, counts=counts, title=f"ours: {title}", ax=axes[0])
@@ -87,7 +88,12 @@ def plot_confusion_pair(
 
 
 def plot_printed_cells(
-    ours: np.ndarray, published: np.ndarray, classes: Sequence[str], *, ax: Axes | None = None
+    ours: np.ndarray,
+    published: np.ndarray,
+    classes: Sequence[str],
+    *,
+    select: str = "last",
+    ax: Axes | None = None,
 ) -> Axes:
     """The few cells of a matrix that a paper prints, as points beside ours.
 
@@ -100,10 +106,13 @@ def plot_printed_cells(
     ax = ax or plt.subplots(figsize=(4.6, 0.4 * len(cells) + 1.4))[1]
     place = np.arange(len(cells))[::-1]
     own, printed = ours[shown], published[shown]
-    ax.hlines(place, np.minimum(own, printed), np.maximum(own, printed), color=FAINT, lw=2)
+    ax.hlines(
+        place, np.minimum(own, printed), np.maximum(own, printed), color=FAINT, lw=2, zorder=0
+    )
     printed_style = {"marker": "D", "s": 34, "color": GREY, "label": "published (real data)"}
     ax.scatter(printed, place, **printed_style)
-    ax.scatter(own, place, marker="o", s=34, color=rule_style("last").colour, label="ours")
+    look = rule_style(select)
+    ax.scatter(own, place, marker=look.marker, s=34, color=look.colour, label="ours")
     ax.set_yticks(place, names)
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(cells) - 0.4), xlabel="share of the true class")
     ax.set_title("what the paper prints", pad=22)

@@ -230,7 +230,7 @@ def plot_frame_attention(
         show_image(ax, frames[step])
         ax.set_title(frame_labels[step], fontsize=8)
     bars = figure.add_subplot(grid[1, :])
-    bars.bar(range(steps), weights.mean(0), color=rule_style("last").colour, width=0.6)
+    bars.bar(range(steps), weights.mean(0), color=CURVE_COLOURS[0], width=0.6)
     bars.axhline(1 / steps, color=GREY, linestyle=":", linewidth=1)
     bars.set(xlim=(-0.5, steps - 0.5), xticks=[], ylabel="mean weight")
     ax = figure.add_subplot(grid[2, :])

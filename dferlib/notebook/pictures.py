@@ -166,7 +166,7 @@ class Pictures(Opened):
         title = f"{self.label_of(self.variant)} on {where}, {self.store.source}"
         known = not np.isnan(published).all()
         counts = _clips_of(self.evidence[dataset], classes, self.variant, self.rule)
-        asked = {"title": title, "counts": counts}
+        asked = {"title": title, "counts": counts, "select": self.rule}
         figure = matrices.plot_confusion_pair(ours, published, classes, **asked)
         beside = ": ours beside what was published" if known else ", none published"
         alt = f"Confusion matrices on {where}{beside}; rows are true classes."
