@@ -127,13 +127,28 @@ def test_a_claim_of_the_paper_stands_beside_what_was_found(own, word, tmp_path, 
 
 
 def test_the_confusion_of_another_dataset_is_shown_or_how_to_run_it(tmp_path, shown, monkeypatch):
-    monkeypatch.setattr(opening, "display_figure", lambda figure, *_, **__: plt.close(figure))
+    titles = []
+
+    def keep(figure, *_, **__):
+        titles.append(figure.axes[0].get_title())
+        plt.close(figure)
+
+    monkeypatch.setattr(opening, "display_figure", keep)
     study = make_study(tmp_path, predictions(BOTH))
     study.evidence["mmi"] = predictions(BOTH, dataset="mmi")
     study.confusion()
+    row = "ours: Baseline + 3D-CAM + STAM"
+    assert titles == [f"{row} on {where}, synthetic" for where in ("Oulu-CASIA", "MMI")]
     assert "-p dataset ckplus" in text_of(shown)
     assert "-p dataset mmi" not in text_of(shown)
     assert "Commonest confusion" in text_of(shown)
+
+
+def test_every_fold_is_shown_with_what_its_deviation_is(tmp_path, shown):
+    make_study(tmp_path, predictions(BOTH)).folds()
+    assert "Baseline + 3D-CAM + STAM" in text_of(shown)
+    assert "s.d. over folds" in text_of(shown)
+    assert "the population's" in text_of(shown)
 
 
 def test_tests_name_persons_first_and_what_the_clips_could_have_shown(tmp_path, shown):
