@@ -22,6 +22,7 @@ from dferlib.models.parts.frames import ClipModel, check_clip
 INPUT = (3, 7, 224, 224)  # as STCAM, beside which it stands
 
 CHANNELS = (32, 64, 128, 256)
+PRETRAIN_OPTIONS = {"frame": -1}  # pre-trained on stills, whichever frame it reads later
 
 
 def build(
