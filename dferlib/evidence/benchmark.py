@@ -8,6 +8,7 @@ ranked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,30 @@ def missing_table(evidence: Evidence, preset: str, options: str = "") -> pd.Data
     return pd.DataFrame(found, columns=["dataset", "row", "command"])
 
 
+def missing_tests(scores: pd.DataFrame, table: pd.DataFrame, preset: str, options: str = ""):
+    """Cells that a table of tests lacks of the rows that are trained, each with its command.
+
+    `scores` is that of `accuracy_table`, `table` that of `transfer_table`, `corruption_table` or
+    `curve_table`. Columns dataset (two of them for a transfer), row, command.
+    """
+    trained = [(row, list(part["dataset"])) for row, part in scores.groupby("row", sort=False)]
+    if "trained_on" in table:
+        there = set(zip(table["row"], table["trained_on"], table["tested_on"], strict=True))
+        pairs = [(row, pair) for row, names in trained for pair in combinations(names, 2)]
+        cells = [
+            (",".join(pair), row)
+            for row, pair in pairs
+            if not {(row, *pair), (row, *pair[::-1])} <= there
+        ]
+    else:
+        there = set(zip(table["dataset"], table["row"], strict=True))
+        cells = [
+            (name, row) for row, names in trained for name in names if (name, row) not in there
+        ]
+    found = [(*cell, command(preset, *cell, options)) for cell in cells]
+    return pd.DataFrame(found, columns=["dataset", "row", "command"])
+
+
 def ranking_of(table: pd.DataFrame) -> tuple[Ranking | None, str]:
     """Rank rows over datasets by accuracy, and say what is left out or why there is no rank.
 
@@ -144,7 +169,7 @@ def classes_of(predictions: pd.DataFrame, dataset: str) -> tuple[str, ...]:
 
 
 def curve_table(evidence: Evidence, curves: Evidence) -> pd.DataFrame:
-    """Accuracy by share of the training subjects, of the seeds that all shares have.
+    """Accuracy by share of the training subjects, of the seeds and folds that the parts have.
 
     `curves` holds the predictions with parts of the subjects, `share` (0 to 1) a column of them.
     Columns dataset, row, share (per cent), war, low, high, n.
@@ -153,7 +178,7 @@ def curve_table(evidence: Evidence, curves: Evidence) -> pd.DataFrame:
     for dataset, parts in curves.items():
         whole = evidence[dataset].assign(share=1.0, row=evidence[dataset]["variant"])
         rows = pd.concat([parts, whole[whole["row"].isin(parts["row"])]])
-        rows = rows[rows["seed"].isin(parts["seed"])]
+        rows = rows[rows["seed"].isin(parts["seed"]) & rows["fold"].isin(parts["fold"])]
         for (row, share), part in rows.groupby(["row", "share"], sort=True):
             entry = {"dataset": dataset, "row": row, "share": 100 * share}
             found.append(entry | score(part, classes_of(part, dataset)))
@@ -173,7 +198,8 @@ def stored_curves(paper: Paper, evidence: Evidence, folders: Mapping[str, Path])
             continue
         current = set(evidence[dataset]["run_id"])
         records = {r["run_id"]: r for r in runs.records.to_dict("records")}
-        keys = [_curve_key(paper, r) for name, r in records.items() if name in current]
+        whole = [r for name, r in records.items() if name in current and r["variant"] in ROWS]
+        keys = {_curve_key(paper, record) for record in whole}
         parts = [
             runs.predictions[runs.predictions["run_id"] == name].assign(
                 share=record["protocol"]["share"], row=record["variant"].split(", ")[0]

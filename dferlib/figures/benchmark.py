@@ -54,7 +54,7 @@ def plot_accuracy(table: pd.DataFrame) -> Figure:
 def plot_price(table: pd.DataFrame) -> Figure:
     """Mean accuracy over the datasets against MACs of a clip and milliseconds of a forward pass.
 
-    `table` has columns label, war, macs and ms.
+    `table` has columns label, war, macs, ms and at_chance; rows at chance are hollow.
     """
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), sharey=True)
     looks = looks_of(list(table["label"]))
@@ -65,7 +65,9 @@ def plot_price(table: pd.DataFrame) -> Figure:
         strict=True,
     ):
         for row in table.itertuples():
-            ax.plot(getattr(row, column), row.war, ls="", ms=8, label=row.label, **looks[row.label])
+            hollow = {"mfc": "white"} if row.at_chance else {}
+            style = {"ls": "", "ms": 8, **looks[row.label], **hollow}
+            ax.plot(getattr(row, column), row.war, label=row.label, **style)
         ax.set(xscale="log", xlabel=name)
         ax.grid(color="0.9", lw=0.6)
     axes[0].set_ylabel("WAR, mean over datasets (per cent)")

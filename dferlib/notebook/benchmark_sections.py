@@ -18,7 +18,7 @@ from dferlib.figures.evidence import plot_critical_difference
 from dferlib.figures.plots import watermark
 from dferlib.models import create_model
 from dferlib.notebook.display import display_figure, finish
-from dferlib.protocols.benchmark import CLASSES, PAPER, ROWS
+from dferlib.protocols.benchmark import PAPER, ROWS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,9 +96,8 @@ class Sections:
 
     def prices(self) -> None:
         """Accuracy against multiply-accumulates and latency, at the size that was trained."""
-        scores = self.scores()
-        scores = scores[~scores["at_chance"].astype(bool)]
-        means = scores.groupby("row", sort=False)["war"].mean()
+        scores = self.scores().groupby("row", sort=False)
+        means, chance = scores["war"].mean(), scores["at_chance"].any()
         found = []
         for row, label in LABELS.items():
             model, shape = self._model(row)
@@ -106,14 +105,14 @@ class Sections:
             taken = cost.latency(model, shape, repeats=REPEATS)
             entry = {"row": row, "label": label, "parameters": spent.parameters}
             entry |= {"macs": spent.macs, "ms": taken.median, "war": means.get(row, np.nan)}
-            found.append(entry)
+            found.append(entry | {"at_chance": bool(chance.get(row, False))})
         table = pd.DataFrame(found)
         _show(table.drop(columns="row").assign(macs=lambda t: t["macs"] / 1e6), macs="MACs (M)")
         if len(kept := table.dropna()):
             self.show(
                 figures.plot_price(kept),
                 alt="Mean accuracy of each row over its MACs, and over its latency.",
-                caption="Upper left is better. Rows at chance are left out.",
+                caption="Upper left is better; hollow: at chance on a dataset.",
                 name="price",
             )
 
@@ -128,8 +127,10 @@ class Sections:
     def curves(self) -> None:
         """Learning curves over the share of the training subjects."""
         table = tables.curve_table(self.evidence, self.curves_stored)
+        scores = self.scores()
+        self._missing(scores[scores["dataset"].isin(self.extra.curves)], table)
         if table.empty:
-            return self._missing("No learning curve is stored", self.extra.curves)
+            return
         self.show(
             figures.plot_curves(table, LABELS),
             alt="Accuracy of each row over the share of the training subjects.",
@@ -137,13 +138,14 @@ class Sections:
             name="curves",
         )
         wide = table.pivot(index=["dataset", "row"], columns="share", values="war")
-        return _show(wide.rename(columns=lambda share: f"{share:g} %").reset_index())
+        _show(wide.rename(columns=lambda share: f"{share:g} %").reset_index())
 
     def transfer(self) -> None:
         """Accuracy on datasets that a model was not trained on, over the classes both have."""
         table = tables.transfer_table(self.evidence, self.tests(tables.TRANSFER))
+        self._missing(self.scores(), table)
         if table.empty:
-            return self._missing("No transfer is stored; it takes two datasets", CLASSES)
+            return
         self.show(
             figures.plot_transfer(table, LABELS),
             alt="A grid for each row: accuracy by dataset trained on and dataset tested on.",
@@ -156,7 +158,7 @@ class Sections:
         text += f"most, {lost.max():.1f}, from {worst[0]} to {worst[1]}."
         if np.isfinite(lost.max()):
             display(Markdown(text))
-        return _show(table)
+        _show(table)
 
     def grades(self) -> None:
         """One frame of the first dataset under every corruption and grade."""
@@ -178,8 +180,9 @@ class Sections:
     def corruptions(self) -> None:
         """Accuracy under each corruption, and which row keeps most of its own."""
         table = tables.corruption_table(self.tests(tables.CORRUPTIONS))
+        self._missing(self.scores(), table)
         if table.empty:
-            return self._missing("No corrupted clip is stored", CLASSES)
+            return
         self.show(
             figures.plot_corruptions(table, LABELS),
             alt="Accuracy of each row over the grade of each corruption.",
@@ -194,12 +197,14 @@ class Sections:
         best = wide["kept (%)"].idxmax()
         said = f"Over all corruptions **{LABELS[best]}** keeps most of its clean accuracy, "
         display(Markdown(said + f"{wide.loc[best, 'kept (%)']:.0f} %."))
-        return _show(wide.rename(index=LABELS).reset_index())
+        _show(wide.rename(index=LABELS).reset_index())
 
-    def _missing(self, said: str, datasets) -> None:
-        """Say what is not there, and the command that makes it."""
-        lines = [f"- `{tables.command(self.preset, name, '', self.options)}`" for name in datasets]
-        display(Markdown("\n".join([f"{said}:", "", *lines])))
+    def _missing(self, scores: pd.DataFrame, table: pd.DataFrame) -> None:
+        """Show which tests of trained rows are not there, and the commands that make them."""
+        missing = tables.missing_tests(scores, table, self.preset, self.options)
+        if len(missing):
+            display(Markdown("Trained, and not tested yet:"))
+            _show(missing)
 
     def show(self, figure: Figure, *, alt: str, name: str, caption: str) -> None:
         """Show a figure with its watermark, and keep it beside the datasets' folders."""

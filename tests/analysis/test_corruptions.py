@@ -62,7 +62,9 @@ def test_the_square_has_the_side_that_the_grade_says(clips):
     side = corruptions.OCCLUSION[0] * 40
     assert torch.all(inside.sum((2, 3)) <= (side + 1) ** 2)
     assert torch.all(inside.sum((2, 3)) >= (side - 1) ** 2 - 8)  # grey pixels of the clip itself
-    assert torch.equal(corrupt(clips, "light", 3)[0, 0, 0, 0], (clips[0, 0, 0, 0] * 0.4).round())
+    assert torch.equal(
+        corrupt(clips, "light", 3)[0, 0, 0, 0], (clips[0, 0, 0, 0] * 0.4).round().to(torch.uint8)
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,20 @@ def test_each_missing_cell_names_a_command_that_is_accepted():
         assert settings.seeds == (0, 1)
 
 
+def test_tests_that_are_missing_of_trained_rows_name_both_datasets():
+    trained = pd.DataFrame({"dataset": ["ckplus", "oulu", "oulu"], "row": ["stt", "stt", "hacn"]})
+    moved = pd.DataFrame([("stt", "ckplus", "oulu")], columns=["row", "trained_on", "tested_on"])
+    (cell,) = tables.missing_tests(trained, moved, "quick").itertuples()
+    assert (cell.dataset, cell.row) == ("ckplus,oulu", "stt")
+    assert cell.command.endswith("-p preset quick -p dataset ckplus,oulu -p variants stt")
+    spoilt = pd.DataFrame({"dataset": ["oulu"], "row": ["stt"]})
+    missing = tables.missing_tests(trained, spoilt, "quick")
+    assert set(zip(missing["dataset"], missing["row"], strict=True)) == {
+        ("ckplus", "stt"),
+        ("oulu", "hacn"),
+    }
+
+
 def test_parameters_that_are_wrong_are_refused():
     with pytest.raises(ParameterError, match="oulu"):
         check_all({"dataset": "ckplus,oullu", "preset": "quick", "device": "cpu"})
