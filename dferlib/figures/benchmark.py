@@ -26,38 +26,37 @@ def looks_of(labels: Sequence[str]) -> dict[str, dict[str, object]]:
     }
 
 
-def plot_accuracy(table: pd.DataFrame) -> Figure:
+def plot_accuracy(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """A panel for each dataset, a line for each row: accuracy with its interval; hollow at chance.
 
-    `table` is that of `accuracy_table`; the dotted line is the share of the commonest class.
+    `table` is that of `accuracy_table`, `labels` maps all rows to names; the dotted line is the share of the commonest class.
     """
     panels = list(dict.fromkeys(table["dataset"]))
-    labels = list(dict.fromkeys(table["label"]))
-    looks = looks_of(labels)
-    size = (2.6 * len(panels) + 1.6, 0.32 * len(labels) + 1.2)
+    shown, looks = list(dict.fromkeys(table["label"])), looks_of(list(labels.values()))
+    size = (2.6 * len(panels) + 1.6, 0.32 * len(shown) + 1.2)
     figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, dataset in zip(axes[0], panels, strict=True):
         rows = table[table["dataset"] == dataset]
         ax.axvline(rows["chance"].max(), color=FAINT, ls=":", lw=1)
         for row in rows.itertuples():
-            height, colour = labels.index(row.label), looks[row.label]["color"]
+            height, colour = shown.index(row.label), looks[row.label]["color"]
             ax.plot([row.low, row.high], [height, height], color=colour, lw=1.6)
             face = "white" if row.at_chance else colour
             ax.plot(row.war, height, looks[row.label]["marker"], ms=6, mfc=face, mec=colour)
         ax.set(title=f"{dataset}, n = {rows['n'].max()}", xlabel="WAR (per cent)", xlim=(0, 100))
-        ax.set_yticks(range(len(labels)), labels)
+        ax.set_yticks(range(len(shown)), shown)
         ax.tick_params(axis="y", length=0)
-    axes[0][0].set_ylim(len(labels) - 0.5, -0.5)
+    axes[0][0].set_ylim(len(shown) - 0.5, -0.5)
     return figure
 
 
-def plot_price(table: pd.DataFrame) -> Figure:
+def plot_price(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """Mean accuracy over the datasets against MACs of a clip and milliseconds of a forward pass.
 
     `table` has columns label, war, macs, ms and at_chance; rows at chance are hollow.
     """
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), sharey=True)
-    looks = looks_of(list(table["label"]))
+    looks = looks_of(list(labels.values()))
     for ax, column, name in zip(
         axes,
         ("macs", "ms"),

@@ -63,7 +63,7 @@ class Sections:
         table = self.scores()
         if len(table):
             self.show(
-                figures.plot_accuracy(table),
+                figures.plot_accuracy(table, LABELS),
                 alt="Accuracy of each row with its interval, a panel for each dataset.",
                 caption="95 % intervals over subjects; dotted: the share of the commonest class; "
                 "hollow: not above it.",
@@ -110,7 +110,7 @@ class Sections:
         _show(table.drop(columns="row").assign(macs=lambda t: t["macs"] / 1e6), macs="MACs (M)")
         if len(kept := table.dropna()):
             self.show(
-                figures.plot_price(kept),
+                figures.plot_price(kept, LABELS),
                 alt="Mean accuracy of each row over its MACs, and over its latency.",
                 caption="Upper left is better; hollow: at chance on a dataset.",
                 name="price",
@@ -194,9 +194,10 @@ class Sections:
             clean=table[table["grade"] == 0].groupby("row")["war"].mean()
         )
         wide["kept (%)"] = 100 * wide.drop(columns="clean").mean(1) / wide["clean"]
-        best = wide["kept (%)"].idxmax()
-        said = f"Over all corruptions **{LABELS[best]}** keeps most of its clean accuracy, "
-        display(Markdown(said + f"{wide.loc[best, 'kept (%)']:.0f} %."))
+        kept = wide["kept (%)"].where(wide["clean"] > 0).dropna()
+        if len(kept):
+            said = f"Over all corruptions **{LABELS[kept.idxmax()]}** keeps most of its clean "
+            display(Markdown(f"{said}accuracy, {kept.max():.0f} %."))
         _show(wide.rename(index=LABELS).reset_index())
 
     def _missing(self, scores: pd.DataFrame, table: pd.DataFrame) -> None:
