@@ -29,7 +29,8 @@ def looks_of(labels: Sequence[str]) -> dict[str, dict[str, object]]:
 def plot_accuracy(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """A panel for each dataset, a line for each row: accuracy with its interval; hollow at chance.
 
-    `table` is that of `accuracy_table`, `labels` maps all rows to names; the dotted line is the share of the commonest class.
+    `table` is that of `accuracy_table`, `labels` maps all rows to names; the dotted line is the
+    share of the commonest class.
     """
     panels = list(dict.fromkeys(table["dataset"]))
     shown, looks = list(dict.fromkeys(table["label"])), looks_of(list(labels.values()))
