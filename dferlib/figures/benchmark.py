@@ -119,8 +119,6 @@ def plot_transfer(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
         ax.set_title(labels[row], fontsize=8)
         ax.set(xlabel="", ylabel="")
         ax.tick_params(labelsize=6, length=0)
-    figure.supxlabel("tested on", fontsize=8)
-    figure.supylabel("trained on", fontsize=8)
     return figure
 
 
