@@ -17,7 +17,7 @@ def clips() -> torch.Tensor:
     for start in range(4):
         for step in range(6):
             spot = (rows - 8 - 2 * start) ** 2 + (columns - 6 - 5 * step) ** 2
-            frames.append(60 + 2 * rows + 120 * torch.exp(-spot / 30))
+            frames.append(60 + 2 * rows + 120 * torch.exp(-spot / 4))
     pixels = torch.stack(frames).view(4, 6, 40, 40, 1).repeat(1, 1, 1, 1, 3)
     return (pixels * torch.tensor([1.0, 0.9, 0.7])).round().clamp(0, 255).to(torch.uint8)
 
