@@ -4,20 +4,18 @@ pytorch-grad-cam does the methods. It is wrapped because on its own it leaves th
 evaluation mode, drops gradients, fails on frozen backbones and enlarges 3-D maps by cubic splines,
 which overshoot: here the model comes back as it was, and maps are enlarged trilinearly.
 
-The procedural faces know which part of the face moves, so that a map can be scored against truth;
-every score is given next to what chance would get.
+The procedural faces know which part of the face moves, so that a map can be scored against truth.
+A share of a map says little alone: `map_scores` puts rivals beside it that know nothing.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,6 +28,9 @@ METHODS = {  # our name -> class of pytorch_grad_cam; those that work on 3-D net
     "layercam": "LayerCAM",
     "eigencam": "EigenCAM",
 }
+
+
+MOUTH_GRID = 8  # places on a side from which on one of them is no wider than half a mouth is
 
 
 class _Loader(Protocol):
@@ -90,6 +91,32 @@ def attention_of_rows(
     return {name: torch.cat([part[name] for part in maps]).numpy() for name in maps[0]}
 
 
+def finer_layer(model: nn.Module, clips: Tensor, side: int = MOUTH_GRID) -> str:
+    """Name the deepest layer whose maps have at least `side` places on each side; empty if none.
+
+    Layers are modules that lie no deeper in the model than `cam_layer` does; the one that runs last
+    counts as deepest. Of small inputs the usual layer has a grid of 2 x 2, which shows no mouth.
+    """
+    depth = layer_name(model, model.cam_layer).count(".")
+    found, handles = [], []
+
+    def keep(name: str, output) -> None:
+        if isinstance(output, Tensor) and output.ndim > 3 and min(output.shape[-2:]) >= side:
+            found.append(name)
+
+    for name, module in model.named_modules():
+        if name and name.count(".") <= depth:
+            hook = partial(lambda name, _module, _input, output: keep(name, output), name)
+            handles.append(module.register_forward_hook(hook))
+    try:
+        with _borrowed(model), torch.no_grad():
+            model(clips[:1].to(next(model.parameters()).device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[-1] if found else ""
+
+
 def enlarge_maps(maps: Tensor, size: tuple[int, int, int]) -> Tensor:
     """Resize maps (B, t, h, w) trilinearly to (B, *size)."""
     size = tuple(size)
@@ -115,69 +142,6 @@ def pointing_game(maps: Tensor, masks: Tensor) -> Tensor:
     flat = maps.flatten(1)
     top = (flat == flat.amax(1, keepdim=True)).double()
     return (top * inside).sum(1) / top.sum(1)
-
-
-def score_maps(maps: Tensor, masks: Tensor, seed: int = 0) -> pd.DataFrame:
-    """Score maps against known truth and against chance: one row per clip and kind of map.
-
-    Columns clip, kind, mass_inside, pointing. Kinds: "model"; "uniform"; "centre", a Gaussian in
-    the middle of the frame, since faces are centred; "shuffled", the map of another clip.
-    """
-    number, size = len(maps), maps.shape
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(number))
-    other = torch.full_like(maps, np.nan)
-    if number > 1:
-        other[order] = maps[order.roll(1)]  # never a clip's own map
-    kinds = {
-        "model": maps,
-        "uniform": torch.ones_like(maps),
-        "centre": _centre(size[2], size[3]).to(maps).expand(size),
-        "shuffled": other,
-    }
-    parts = []
-    for kind, these in kinds.items():
-        scores = {"mass_inside": mass_inside(these, masks), "pointing": pointing_game(these, masks)}
-        columns = {name: value.tolist() for name, value in scores.items()}
-        parts.append(pd.DataFrame({"clip": range(number), "kind": kind, **columns}))
-    return pd.concat(parts, ignore_index=True)
-
-
-def randomisation_check(
-    model: nn.Module,
-    clips: Tensor,
-    targets: Tensor | list[int] | None = None,
-    *,
-    method: str = "gradcam",
-    layer: str | None = None,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Correlate maps of the model with those after its weights were randomised, part by part.
-
-    Parts are the model's children, from the classifier backwards, each added to the ones before
-    (Adebayo et al., "Sanity Checks for Saliency Maps", 2018). A map that explains the model loses
-    its rank correlation; one that only shows edges of the image keeps it. `layer` is a module name.
-    Columns: randomised, clip, correlation (Spearman; NaN for a constant map). The model is
-    not changed.
-    """
-    from scipy.stats import spearmanr
-
-    twin = copy.deepcopy(model)
-    if targets is None:
-        with _borrowed(twin), torch.no_grad():
-            targets = twin(clips.to(next(twin.parameters()).device)).argmax(1)
-    explain = partial(grad_cam, targets=targets, method=method)
-    before = explain(model, clips, layer=_named(model, layer)).flatten(1).numpy()
-    rows = []
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for name, part in reversed(list(twin.named_children())):
-            part.apply(_reset)
-            after = explain(twin, clips, layer=_named(twin, layer)).flatten(1).numpy()
-            for clip, (a, b) in enumerate(zip(before, after, strict=True)):
-                constant = np.ptp(a) == 0 or np.ptp(b) == 0
-                value = np.nan if constant else float(spearmanr(a, b).statistic)
-                rows.append((name, clip, value))
-    return pd.DataFrame(rows, columns=["randomised", "clip", "correlation"])
 
 
 def _low_resolution(model, clips: Tensor, targets, method: str, layer: nn.Module) -> Tensor:
@@ -246,17 +210,6 @@ def _fit(masks: Tensor, maps: Tensor) -> Tensor:
     return F.interpolate(masks, size=maps.shape[2:], mode="area")
 
 
-def _centre(height: int, width: int) -> Tensor:
-    """Gaussian (H, W) around the middle, its deviation a quarter of the side."""
-    rows = torch.linspace(-2, 2, height)[:, None]
-    columns = torch.linspace(-2, 2, width)
-    return torch.exp(-0.5 * (rows**2 + columns**2))
-
-
-def _named(model: nn.Module, layer: str | None) -> nn.Module | None:
-    return None if layer is None else model.get_submodule(layer)
-
-
-def _reset(module: nn.Module) -> None:
-    if hasattr(module, "reset_parameters"):
-        module.reset_parameters()
+def layer_name(model: nn.Module, layer: nn.Module) -> str:
+    """Return the name of a module of the model."""
+    return next(name for name, module in model.named_modules() if module is layer)

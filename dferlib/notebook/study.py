@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dferlib.notebook.explanations import Explanations
 from dferlib.notebook.pictures import Pictures
 from dferlib.notebook.results import Results
 
 
-class Study(Results, Pictures):
+class Study(Results, Pictures, Explanations):
     """A paper's notebook: its parameters, data and trainings, and its sections as methods."""
 
 
