@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -52,11 +53,21 @@ def _places(weights: Tensor, frames: int) -> Tensor:
     return weights if weights.ndim == 4 else _frames(weights, frames)
 
 
-_READ: dict[str, Callable[[Tensor, int], Tensor]] = {
-    **dict.fromkeys(("stam", "nl", "read", "hybrid", CHANNELS, EVEN), _places),
-    **dict.fromkeys(("self", "alpha", "beta", "frames", "lrl", "eian"), _frames),
-    "sal": _given_frames,
-    "spatial": _given_places,
+_READ: dict[str, tuple[str, Callable[[Tensor, int], Tensor]]] = {  # recorded name -> what to call
+    "stam": ("STAM", _places),
+    CHANNELS: ("3D-CAM", _places),
+    EVEN: (EVEN, _places),
+    "nl": ("non-local", _places),
+    "self": ("self-attention", _frames),
+    "hybrid": ("hybrid attention", _places),
+    "alpha": ("alpha", _frames),
+    "beta": ("beta", _frames),
+    "frames": ("frame attention", _frames),
+    "sal": ("SAL", _given_frames),
+    "lrl": ("LRL", _frames),
+    "eian": ("EIAN", _frames),
+    "spatial": ("spatial attention", _given_places),
+    "read": ("class token", _places),
 }
 
 
@@ -71,10 +82,10 @@ def attended(model: nn.Module, clips: Tensor, *, at_once: int = 8) -> dict[str, 
         kind = name.rpartition(".")[2]
         if kind not in _READ:  # said by another: "fsa" by "frames", "temporal" by "read"
             continue
-        weights = torch.cat([part[name] for part in parts])
-        maps = _READ[kind](weights, clips.shape[2])
-        if kind not in found or maps.shape[2] >= found[kind].shape[2]:
-            found[kind] = maps
+        label, read = _READ[kind]
+        maps = read(torch.cat([part[name] for part in parts]), clips.shape[2])
+        if label not in found or maps.shape[2] >= found[label].shape[2]:
+            found[label] = maps
     return found
 
 
@@ -92,20 +103,15 @@ def _sizes_of_features(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     found: dict[str, Tensor] = {}
     handles = []
 
-    def keep(place: str, inputs: tuple, output: tuple) -> None:
+    def keep(place: str, _module: nn.Module, inputs: tuple, output: tuple) -> None:
         pairs = {EVEN: inputs[0], CHANNELS: output[0]}
         found.update({f"{place}.{k}": v.abs().mean(1).float().cpu() for k, v in pairs.items()})
 
     for name, module in model.named_modules():
         if isinstance(module, ChannelAttention):
-            hook = _bind(keep, name.partition(".")[0])
-            handles.append(module.register_forward_hook(hook))
+            handles.append(module.register_forward_hook(partial(keep, name.partition(".")[0])))
     try:
         yield found
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _bind(keep: Callable, place: str) -> Callable:
-    return lambda module, inputs, output: keep(place, inputs, output)

@@ -94,9 +94,10 @@ def score_model(
     changed = randomisation_check(model, redrawn, seed=seed, whole=True)
     parts = [_against_truth(maps, moving, seed)] if moving is not None else []
     parts.append(_deleted(model, clips, targets, maps, moving, amount.deleted, seed))
-    scores = parts[0] if len(parts) == 1 else parts[0].merge(parts[1], how="outer", sort=False)
+    scores = parts[0] if len(parts) == 1 else parts[0].merge(parts[1], how="outer")
+    scores = scores.sort_values("map", key=lambda names: names.map(list(maps).index), kind="stable")
     grids = {name: "x".join(str(n) for n in value.shape[2:]) for name, value in maps.items()}
-    return ScoredMaps(scores, changed, grids)
+    return ScoredMaps(scores.reset_index(drop=True), changed, grids)
 
 
 def _against_truth(maps: dict[str, Tensor], moving: Moving, seed: int) -> pd.DataFrame:
@@ -105,7 +106,7 @@ def _against_truth(maps: dict[str, Tensor], moving: Moving, seed: int) -> pd.Dat
         table = map_scores.score_frames(_all_frames(values, moving), moving.amount, seed)
         if min(values.shape[2:]) > 1:
             places = map_scores.score_places(values, moving.masks, seed)
-            table = places.merge(table, how="outer", sort=False)
+            table = places.merge(table, how="outer")
         tables.append(table.assign(map=name))
     return pd.concat(tables, ignore_index=True)
 
