@@ -36,6 +36,8 @@ def what_moves(loader: ClipLoader, rows: np.ndarray) -> Moving | None:
         return None
     draw = loader.draw()
     frames = draw.frames[rows]
+    if draw.lengths is not None:  # as many as the batch of these clips has
+        frames = frames[:, : draw.lengths[rows].max()]
     masks = _at(truth["mask"], frames) / 255
     amount = _at(truth["aus"], frames).mean(3).sum(2)
     room = draw.corner[rows[0]]

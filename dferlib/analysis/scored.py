@@ -57,8 +57,10 @@ def maps_of(
         least = min(min(found[name].shape[2:]) for name in coarse)
         factor = min(LARGEST, math.ceil(MOUTH_GRID / least))
         size = (clips.shape[2], factor * clips.shape[3], factor * clips.shape[4])
-        parts = [F.interpolate(part, size=size, mode="trilinear") for part in clips.split(at_once)]
-        larger = [attended(model, part, at_once=at_once) for part in parts]
+        larger = [
+            attended(model, F.interpolate(part, size=size, mode="trilinear"))
+            for part in clips.split(at_once)
+        ]
         for name in coarse:
             found[f"{name}, input x{factor}"] = torch.cat([part[name] for part in larger])
     for layer in layers:

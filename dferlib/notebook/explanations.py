@@ -40,6 +40,9 @@ class Explanations(Opened):
         moves: there only deletion, insertion and the check by redrawn weights are left.
         """
         found = self.explain_rows(*rows)
+        if found.summary.empty:
+            display(Markdown("Maps are not scored: two test clips at least are needed."))
+            return
         self.show(
             plot_map_scores(found.summary, found.changed),
             alt="Scores of each map of the model beside those of rivals that know nothing of the "
