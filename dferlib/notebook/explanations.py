@@ -15,7 +15,7 @@ from dferlib.figures.explanations import plot_map_scores
 from dferlib.notebook.opening import Opened
 
 CLIPS = 24  # that are scored against what moves
-DELETED_FRAMES, DELETED = 84, (6, 12)  # deletion passes each clip about a hundred times
+DELETED_FRAMES, DELETED = 84, (6, 12)  # deletion passes each clip about seventy times
 REDRAWN = 6  # clips whose maps are made again from redrawn weights
 SMOKE = 6  # clips of a run that only tries every line
 
