@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from dferlib.evidence import comparison, metrics, stats
+from dferlib.evidence import comparison, intervals, metrics, stats
+from dferlib.evidence.checks import check_predictions
 from dferlib.names import SELECTION_RULES
 
 _NAMES = {"accuracy": "WAR", "WAR": "WAR", "UAR": "UAR", "F1": "F1"}
@@ -52,23 +53,47 @@ def score_metrics(
 ) -> pd.DataFrame:
     """Metrics of each variant, pooled over folds and seeds, with 95 % intervals, as *fractions*.
 
-    Subjects are resampled where they are known, clips otherwise. Index (variant, metric); columns
-    value, low, high and n, the number of different clips (of the class, for a recall).
+    Intervals are over subjects where they are known, over clips otherwise: see `metric_interval`.
+    Index (variant, metric); columns value, low, high and n, the number of different clips (of the
+    class, for a recall). PredictionsError for predictions that cannot be scored.
     """
-    functions = {name: metric_function(name, classes) for name in names}
+    names = list(names)
+    for name in names:
+        metric_function(name, classes)  # an unknown one is refused before anything is computed
     rows = {}
+    check_predictions(predictions, len(classes))
     for variant, part in predictions.groupby("variant", sort=False):
-        clips = metrics.choose(part, select).drop_duplicates("clip_id")
-        found = stats.bootstrap_intervals(part, classes, functions, select=select)
-        for name, interval in found.items():
+        chosen = metrics.choose(part, select)
+        clips = chosen.drop_duplicates("clip_id")
+        for name in names:
             n = len(clips)
             if name.startswith(RECALL):
                 n = int((clips["y_true"] == classes.index(name.removeprefix(RECALL))).sum())
-            rows[variant, name] = (interval.value, interval.low, interval.high, n)
+            found = metric_interval(chosen, classes, name)
+            rows[variant, name] = (found.value, found.low, found.high, n)
     columns = ["value", "low", "high", "n"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype({"n": int})
     table.index = pd.MultiIndex.from_tuples(rows, names=["variant", "metric"])
     return table
+
+
+def metric_interval(rows: pd.DataFrame, classes: tuple[str, ...], name: str) -> stats.Interval:
+    """Return a metric of one model's rows of one selection rule with its 95 % interval.
+
+    WAR, UAR and recalls have `intervals.subject_interval`, whose coverage was measured; a recall is
+    the accuracy on the clips of its class, NaN without one. F1 is no share of clips: its interval
+    is that of resampled subjects.
+    """
+    (select,) = set(rows["select"])
+    if name == "F1":
+        return stats.bootstrap_intervals(rows, classes, {name: "f1"}, select=select)[name]
+    if name.startswith(RECALL):
+        rows = rows[rows["y_true"] == classes.index(name.removeprefix(RECALL))]
+        if rows.empty:
+            nan = float("nan")
+            return stats.Interval(nan, nan, nan, 0.95, "clips", 0)
+        name = "WAR"
+    return intervals.subject_interval(rows, classes, name.lower(), select=select)
 
 
 def score_variants(
@@ -151,8 +176,16 @@ def paired_tests(
 
 def explain_tables(predictions: pd.DataFrame, classes: tuple[str, ...], select: str) -> str:
     """Say before a run's tables which epoch they are about, and which classes have few clips."""
-    text = f"*Ours* below is always `{select}`: {_RULES[select]}."
-    clips = metrics.choose(predictions, select).drop_duplicates("clip_id")
+    rows = metrics.choose(predictions, select)
+    unit, codes = stats.units_of(rows)
+    units = int(codes.max()) + 1
+    text = (
+        f"*Ours* below is always `{select}`: {_RULES[select]}. Intervals of WAR, UAR and recalls "
+        f"are exact binomial ones for as many clips as the {units} {unit} are worth (Korn and "
+        f"Graubard 1998); they {intervals.covers(units)}. Those of F1 are percentiles of resampled "
+        f"{unit}, whose coverage was not measured."
+    )
+    clips = rows.drop_duplicates("clip_id")
     counts = clips["y_true"].value_counts()
     few = [f"{classes[k]} ({n})" for k, n in counts.items() if n < FEW_CLIPS]
     if few:

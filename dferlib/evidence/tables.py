@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from dferlib.evidence.checks import check_one_set
 from dferlib.evidence.runs import IDENTITY, Run, load_runs, results_folder
 from dferlib.evidence.scoring import RECALL, metric_name, score_metrics
 from dferlib.files import digest
@@ -50,7 +51,8 @@ def load_evidence(
     Only runs with the settings that the preset has today count, from `init` where that is asked
     for: what an older version of a preset left is no neighbour of what this one makes. Rows with
     settings of their own, which say so in their name, stay. Where a variant, fold and seed was run
-    more than once (the code changed in between), the newest counts.
+    more than once (the code changed in between), the newest counts. PredictionsError where runs of
+    one dataset differ in their classes or their manifest.
     """
     evidence = {}
     for dataset in paper.datasets:
@@ -65,6 +67,8 @@ def load_evidence(
         ]
         newest = records.assign(made=made)[current].sort_values("made")
         newest = newest.drop_duplicates(["variant", "fold", "seed"], keep="last")
+        whole = newest[~newest["variant"].str.contains(", ")]  # others may have lists of their own
+        check_one_set(whole.to_dict("records"), f"runs of {paper.slug} on {dataset} ({preset})")
         found = runs.predictions[runs.predictions["run_id"].isin(newest["run_id"])]
         if len(found):
             evidence[dataset] = found
