@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dferlib.evidence import clustered
+from dferlib.evidence.metrics import choose
 from dferlib.evidence.paired import Paired, pair_predictions
 from dferlib.evidence.power import clips_needed, design_effect, detectable
 from dferlib.evidence.stats import holm
@@ -19,7 +20,7 @@ from dferlib.evidence.stats import holm
 COLUMNS = ["first", "second", "n", "units", "unit", "seeds", "war_first", "war_second"]
 COLUMNS += ["war_difference", "war_low", "war_high", "p_war", "least_p", "p_obuchowski"]
 COLUMNS += ["uar_difference", "uar_low", "uar_high", "p_uar", "discordance", "design_effect"]
-COLUMNS += ["detectable", "clips_needed", "note"]
+COLUMNS += ["detectable", "clips_needed", "note", "p_folds"]
 
 
 def compare_models(
@@ -29,13 +30,15 @@ def compare_models(
     select: str = "last",
     *,
     expected: float | None = None,
+    num_folds: int = 0,
 ) -> pd.DataFrame:
     """Compare every variant with `reference`, clip by clip and person by person, as fractions.
 
     One row per variant, with the columns of `compare_pair` and p_war_holm, p_uar_holm, corrected
     over the table. Of several seeds all enter, averaged within a clip. `expected` is a difference
     of accuracies, the published one for instance, for which `clips_needed` is asked; without it,
-    the difference seen. ValueError for an unknown reference.
+    the difference seen. `num_folds` is into how many folds the clips were divided, for
+    `compare_folds`. ValueError for an unknown reference.
     """
     names = list(dict.fromkeys(predictions["variant"]))
     if reference not in names:
@@ -46,11 +49,34 @@ def compare_models(
         if name != reference:
             pair = pair_predictions(by_variant[reference], by_variant[name], classes, select)
             row = {"first": reference, "second": name}
+            two = by_variant[reference], by_variant[name]
+            row["p_folds"] = compare_folds(*two, select, num_folds=num_folds)
             rows.append(row | compare_pair(pair, expected=expected))
     table = pd.DataFrame(rows, columns=COLUMNS)
     for metric in ("war", "uar"):
         table[f"p_{metric}_holm"] = holm(table[f"p_{metric}"])
     return table
+
+
+def compare_folds(
+    first: pd.DataFrame, second: pd.DataFrame, select: str = "last", *, num_folds: int = 0
+) -> float:
+    """Return the p of Nadeau and Bengio's t test of accuracies over folds, all seeds averaged.
+
+    It asks whether other *training sets* would give the same sign, where the tests over persons
+    keep the trained models. `num_folds` is into how many folds the clips were divided, by default
+    as many as were run. NaN for fewer than two folds.
+    """
+    means = []
+    for rows in (first, second):
+        rows = choose(rows, select)
+        right = rows["y_true"] == rows["y_pred"]
+        means.append(right.groupby(rows["fold"]).mean() if "fold" in rows else pd.Series())
+    differences = (means[1] - means[0]).dropna()
+    folds = max(num_folds, len(differences))
+    if len(differences) < 2:
+        return float("nan")
+    return clustered.fold_corrected_t(differences, 1 / (folds - 1))[1]
 
 
 def compare_pair(pair: Paired, *, expected: float | None = None) -> dict:

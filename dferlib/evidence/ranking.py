@@ -7,6 +7,7 @@ share training clips and are no independent blocks, so ranks over them only desc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -14,7 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare, rankdata, studentized_range, wilcoxon
 
+from dferlib.evidence.metrics import choose
+from dferlib.evidence.row_verdict import printed_rows
 from dferlib.evidence.stats import holm
+from dferlib.protocols import Paper
 
 FEWEST_BLOCKS, FEWEST_MODELS = 3, 3
 
@@ -82,3 +86,51 @@ def cliques(ranking: Ranking) -> list[tuple[float, float]]:
         if j > i and (not found or ranks[j] > found[-1][1]):
             found.append((low, ranks[j]))
     return found
+
+
+def printed_scores(paper: Paper) -> pd.DataFrame:
+    """Return the WAR in per cent that a paper prints: a dataset a line, a variant a column.
+
+    Only datasets on which it prints its own model, and variants that it prints on all of these.
+    """
+    tables = sorted({cell.table for cell in paper.reported() if isinstance(cell.table, int)})
+    rows: dict[str, dict[str, float]] = {}
+    for dataset in paper.datasets:
+        for table in tables:
+            for name, (_, value) in printed_rows(paper, table, dataset).items():
+                rows.setdefault(dataset, {}).setdefault(name, value)
+    own = {name: found for name, found in rows.items() if paper.slug in found}
+    return pd.DataFrame.from_dict(own, orient="index").dropna(axis=1)
+
+
+def own_scores(evidence: Mapping[str, pd.DataFrame], select: str) -> pd.DataFrame:
+    """Return the WAR in per cent of predictions: a dataset a line, a variant a column.
+
+    `evidence` maps datasets to predictions; variants that were not run on all of them are left out.
+    """
+    rows = {}
+    for name, predictions in evidence.items():
+        there = choose(predictions, select)
+        right = there["y_true"] == there["y_pred"]
+        rows[name] = 100 * right.groupby(there["variant"], sort=False).mean()
+    return pd.DataFrame(rows).T.dropna(axis=1)
+
+
+def rankable(scores: pd.DataFrame) -> bool:
+    """Tell whether there are enough models and blocks for `rank_models`."""
+    return scores.shape[0] >= FEWEST_BLOCKS and scores.shape[1] >= FEWEST_MODELS
+
+
+def read_ranking(ranking: Ranking) -> str:
+    """Say in a sentence or two what a ranking shows, and what it could have shown."""
+    first, apart = ranking.ranks.iloc[0], int(ranking.pairs["nemenyi"].sum())
+    widest = len(ranking.ranks) - 1
+    text = (
+        f"{len(ranking.ranks)} models on {ranking.blocks} datasets: **{first['model']}** has the "
+        f"best mean rank, {first['rank']:.2f}; Friedman's p that all are alike is "
+        f"{ranking.friedman_p:.2g}. {apart} of {len(ranking.pairs)} pairs are further apart than "
+        f"the critical difference of {ranking.critical_difference:.2f}"
+    )
+    if ranking.critical_difference >= widest:
+        return f"{text}, and none can be: mean ranks differ by at most {widest}."
+    return f"{text}."

@@ -28,8 +28,15 @@ from dferlib.protocols import Criterion, Paper
 
 REPRODUCED, DIRECTION, CONTRADICTED = "reproduced", "direction reproduced", "contradicted"
 CANNOT_TELL, REAL_ONLY = "cannot tell", "real data only"
+# the row that the others are held against, where it is not the paper's own model
+REFERENCES = {"stcam": "baseline", "hacn": "control-1"}
 COLUMNS = ["row", "variant", "published", "published_difference", "n", "ours", "difference"]
 COLUMNS += ["low", "high", "p", "detectable", "clips_needed", "verdict", "text"]
+
+
+def reference_of(paper: Paper) -> str:
+    """Return the variant that a paper's rows are held against, in notebooks and summaries."""
+    return REFERENCES.get(paper.slug, paper.slug)
 
 
 def judge_rows(

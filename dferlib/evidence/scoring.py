@@ -157,15 +157,22 @@ def selection_gaps(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.Da
 
 
 def paired_tests(
-    predictions: pd.DataFrame, classes: tuple[str, ...], reference: str, select: str = "last"
+    predictions: pd.DataFrame,
+    classes: tuple[str, ...],
+    reference: str,
+    select: str = "last",
+    *,
+    num_folds: int = 0,
 ) -> pd.DataFrame:
     """Every variant against the reference on the same clips, Holm-corrected; shares in per cent.
 
     First what holds where clips of a person go together, and what these clips could have shown (see
     ``comparison.compare_models``), with all seeds; then McNemar's test of the first seed, which
-    counts clips as independent.
+    counts clips as independent, and that over folds (``comparison.compare_folds``, which needs
+    `num_folds`).
     """
-    table = comparison.compare_models(predictions, classes, reference, select)
+    check_predictions(predictions, len(classes))
+    table = comparison.compare_models(predictions, classes, reference, select, num_folds=num_folds)
     shares = [name for name in table if name.startswith(("war_", "uar_"))]
     table[[*shares, "discordance", "detectable"]] *= 100
     first = predictions[predictions["seed"] == predictions["seed"].min()]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dferlib.evidence import metrics, scoring
 from dferlib.evidence.audit.findings import FLAGS, SOUND
-from dferlib.evidence.claims import NEVER, published_claims
+from dferlib.evidence.claims import NEVER, own_claims
 from dferlib.protocols import Paper
 
 LEARNED = 0.9  # share of the loss of guessing below which a row has begun to learn
@@ -55,6 +55,23 @@ def untested_classes(
     """The classes that no test clip of these predictions has; UAR counts their recall as 0."""
     there = set(metrics.choose(predictions, select)["y_true"])
     return tuple(name for k, name in enumerate(classes) if k not in there)
+
+
+def say_untested(predictions: pd.DataFrame, classes: Sequence[str], select: str) -> str:
+    """Name the classes that no test clip has, wherever UAR is printed; empty where there is none.
+
+    UAR over the classes that are tested stands beside, for each variant.
+    """
+    missing = untested_classes(predictions, classes, select)
+    if not missing:
+        return ""
+    left = ", ".join(
+        f"{name} {value:.2f}" for name, value in tested_uar(predictions, classes, select).items()
+    )
+    return (
+        f"No test clip is {', '.join(missing)}, whose recall counts as 0 in UAR; over the "
+        f"{len(classes) - len(missing)} classes tested it is {left}."
+    )
 
 
 def tested_uar(predictions: pd.DataFrame, classes: Sequence[str], select: str) -> pd.Series:
@@ -131,13 +148,16 @@ def compare_rows(
     others: Sequence[str],
     select: str,
     metric: str = "WAR",
+    labels: Mapping[str, str] | None = None,
 ) -> str:
     """Say whether a variant is above others on the same clips, which is what papers claim.
 
     Empty where the variant or all others were not run. Names the values in per cent, and the
     p-value of the sign-flip over persons, corrected by Holm over these pairs. A result against the
-    claim begins with "Against the claim", one within the noise (p above .05) says so.
+    claim begins with "Against the claim", one within the noise (p above .05) says so. Rows go by
+    their `labels`.
     """
+    named = dict(labels or {})
     there = set(predictions["variant"])
     others = [name for name in others if name in there]
     if row not in there or not others:
@@ -149,22 +169,26 @@ def compare_rows(
     tests = scoring.paired_tests(these, classes, row, select).set_index("second")
     p = f"p_{metric.lower()}_holm"
     listed = ", ".join(
-        f"{name} {scores[name, metric]:.2f} (p = {tests.loc[name, p]:.2g})" for name in others
+        f"{named.get(name, name)} {scores[name, metric]:.2f} (p = {tests.loc[name, p]:.2g})"
+        for name in others
     )
     unsure = [name for name in others if not tests.loc[name, p] <= 0.05]
     if lost:
-        head = f"Against the claim: not above {', '.join(lost)}"
+        head = f"Against the claim: not above {', '.join(named.get(k, k) for k in lost)}"
     elif unsure:
-        head = f"In the direction of the claim, not told apart from {', '.join(unsure)}"
+        told = ", ".join(named.get(k, k) for k in unsure)
+        head = f"In the direction of the claim, not told apart from {told}"
     else:
         head = "As claimed"
-    return f"{head}. {metric} of {row} is {own:.2f}, beside {listed}."
+    said = f"{head}. {metric} of {named.get(row, row)} is {own:.2f}, beside {listed}."
+    missing = say_untested(these, classes, select) if metric == "UAR" else ""
+    return f"{said} {missing}".strip()
 
 
 def read_tests(shown: pd.DataFrame, tests: pd.DataFrame) -> str:
     """Say what a table of paired tests rests on, and which published differences it could show.
 
-    `shown` is that of `verdict.describe_tests`, `tests` that of `scoring.paired_tests`.
+    `shown` is that of `comparison_table.describe_tests`, `tests` that of `scoring.paired_tests`.
     """
     least, most = shown["could be seen"].min(), shown["could be seen"].max()
     first = tests.iloc[0]
@@ -176,6 +200,11 @@ def read_tests(shown: pd.DataFrame, tests: pd.DataFrame) -> str:
         "McNemar's counts clips as independent, which clips of one person are not: it is shown "
         "because papers use it."
     ]
+    if tests["p_folds"].notna().any():
+        said.append(
+            "These keep the trained models; the test over folds (Nadeau and Bengio 2003) asks for "
+            "other training sets, corrected for what folds share."
+        )
     if np.isnan(least):
         said.append("With 80 % power these clips would have shown no difference at all.")
     else:
@@ -199,9 +228,7 @@ def read_claims(paper: Paper, dataset: str) -> str:
 
     Nothing but printed numbers is asked; empty where the paper prints none to ask.
     """
-    table = published_claims([paper])
-    table = table[(table["dataset"] == dataset) & ~table["cited"]]
-    table = table.drop_duplicates(["other", "other_war", "own_war"])
+    table = own_claims(paper, dataset)
     if table.empty:
         return ""
     never = int((table["significant"] == NEVER).sum())

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from dferlib.evidence.checks import check_one_set
 from dferlib.evidence.runs import IDENTITY, Run, load_runs, results_folder
@@ -220,30 +219,6 @@ def widen(table: pd.DataFrame, *, intervals: bool = False) -> pd.DataFrame:
     rows = table.groupby(key, sort=False).agg(n=("n", "max"), status=("status", "first"))
     wide[("", "n")], wide[("", "status")] = rows["n"], rows["status"]
     return wide
-
-
-def show(table: pd.DataFrame, source: str) -> Styler:
-    """Format a table of ``published_beside_ours`` for a notebook; the header says what ours are."""
-    drop = ["metric"] if table["metric"].nunique() < 2 else []
-    drop += ["unit"] if set(table["unit"]) <= {"%"} else []
-    drop += ["uar"] if "UAR" in set(table["metric"]) else []
-    names = {"published": "published (real data)", "ours": f"ours ({source})"}
-    names |= {"ci_low": "95 % low", "ci_high": "95 % high", "uar": f"UAR ({source})"}
-    shown = table.drop(columns=drop).rename(columns=names)
-    numbers = [name for name in names.values() if name in shown]
-    style = shown.style.format("{:.2f}", subset=numbers, na_rep="")
-    return style.format("{}", subset=["n"], na_rep="").hide(axis="index")
-
-
-def show_wide(table: pd.DataFrame, source: str, *, intervals: bool = False) -> Styler:
-    """Format ``widen(table)`` for a notebook, with what the columns are in the header."""
-    wide = widen(table, intervals=intervals)
-    wide = wide.rename(columns={"published": "published (real)", "ours": f"ours ({source})"})
-    units = table.groupby("metric")["unit"].first()
-    columns = list(wide.columns[:-2])
-    formats = {pair: "{:.4f}" if units[pair[0]] == "fraction" else "{:.2f}" for pair in columns}
-    style = wide.style.format(formats, subset=columns, na_rep="")
-    return style.format("{}", subset=[("", "n")], na_rep="")
 
 
 def describe_datasets(

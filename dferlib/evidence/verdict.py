@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-import numpy as np
 import pandas as pd
 
 from dferlib.evidence import metrics
-from dferlib.evidence.row_verdict import clips_for, judge_rows, printed_rows
-from dferlib.evidence.stats import holm
+from dferlib.evidence.layout import Table, as_printed, lay_out
+from dferlib.evidence.row_verdict import judge_rows, printed_rows
 from dferlib.protocols import Criterion, Paper, Recipe, load_protocol
 
 JUDGED = ["table", "row", "published", "published_difference", "ours", "difference", "p"]
@@ -128,6 +127,18 @@ def judge_tables(
     return judged.drop_duplicates(["variant", "published"], ignore_index=True)[JUDGED]
 
 
+def show_judged(judged: pd.DataFrame, reference: str) -> Table:
+    """Lay out `judge_tables`; `reference` is the name of the row that the others are judged by."""
+    names = {"published_difference": "published, difference", "difference": "ours, difference"}
+    shown = judged.rename(columns=names)
+    shown["published"] = as_printed(judged["published"], 2)
+    style = lay_out(
+        shown, f"Each row against {reference}, WAR", named="row", prose=("verdict", "text")
+    )
+    formats = dict.fromkeys(names.values(), "{:+.2f}") | {"ours": "{:.2f}", "p": "{:.3f}"}
+    return style.format(formats, na_rep="")
+
+
 def published_differences(paper: Paper, dataset: str, reference: str) -> dict[str, float]:
     """Return variant -> published WAR minus that of `reference`, in points.
 
@@ -141,33 +152,6 @@ def published_differences(paper: Paper, dataset: str, reference: str) -> dict[st
             gaps = {name: round(value - own, 2) for name, (_, value) in printed.items()}
             found = gaps | found
     return {name: gap for name, gap in found.items() if name != reference}
-
-
-def describe_tests(table: pd.DataFrame, published: Mapping[str, float]) -> pd.DataFrame:
-    """Return `scoring.paired_tests` as it is shown: the main test first, then what it could see.
-
-    All p are corrected by Holm over the table. `published` is that of `published_differences`; how
-    many clips it takes is at 80 % power, with the discordance and the design effect seen here.
-    """
-    shown = table[["second", "n"]].rename(columns={"second": "row"})
-    shown["units"] = [f"{r.units} {r.unit}" for r in table.itertuples()]
-    for metric in ("war", "uar"):
-        columns = (f"{metric}_difference", f"{metric}_low", f"{metric}_high")
-        shown[f"{metric.upper()}, difference"] = [
-            f"{value:+.2f}" + ("" if np.isnan(low) else f" [{low:+.2f}, {high:+.2f}]")
-            for value, low, high in table[list(columns)].to_numpy()
-        ]
-        shown[f"p, {metric.upper()}: sign-flip"] = table[f"p_{metric}_holm"]
-        if metric == "war":
-            shown["p: Obuchowski"] = holm(table["p_obuchowski"])
-            shown["p: McNemar, clips independent"] = table["p_mcnemar_holm"]
-    shown["could be seen"] = table["detectable"]
-    shown["published"] = [published.get(name, np.nan) for name in table["second"]]
-    shown["clips for it"] = [
-        clips_for(gap / 100, row.discordance / 100, row.design_effect)
-        for row, gap in zip(table.itertuples(), shown["published"], strict=True)
-    ]
-    return shown
 
 
 def _against(

@@ -10,18 +10,17 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from dferlib.analysis import cost
-from dferlib.evidence import scoring, sentences, summary, tables, verdict
+from dferlib.evidence import layout, scoring, sentences, summary, tables, verdict
 from dferlib.evidence.audit import report
 from dferlib.evidence.folds_table import caption_folds, folds_table
 from dferlib.models import create_model
-from dferlib.notebook.opening import Opened
-from dferlib.training import single_frame
+from dferlib.notebook.comparisons import Comparisons
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Results(Opened):
+class Results(Comparisons):
     """Sections that show numbers. Each shows what it says, and returns nothing."""
 
     # ---------------------------------------------------------------- tables
@@ -78,9 +77,9 @@ class Results(Opened):
         """Show a table that `cells` or `cells_of` gave, the first with what holds for all."""
         self._explain_once()
         if wide:
-            display(tables.show_wide(cells, self.store.source, intervals=True))
+            display(layout.show_wide(cells, self.store.source))
         else:
-            display(tables.show(cells, self.store.source))
+            display(layout.show(cells, self.store.source))
         notes = [
             f"{name}: {self.notes[name]}." for name in self.notes if name in set(cells["dataset"])
         ]
@@ -112,9 +111,23 @@ class Results(Opened):
         predictions = self.predictions if predictions is None else predictions
         if rows:
             predictions = predictions[predictions["variant"].isin(rows)]
-        table = scoring.score_variants(predictions, self.classes, self.rule)
-        labels = {slug: variant.label for slug, variant in self.paper.variants.items()}
-        display(table.rename(index=labels).style.format(precision=2, na_rep=""))
+        scored = scoring.score_variants(predictions, self.classes, self.rule)
+        shown = pd.DataFrame({"row": [self.labels.get(name, name) for name in scored.index]})
+        for name in ("war", "uar"):
+            ends = scored[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+            shown[f"{name.upper()} [95 %]"] = [layout.with_interval(*row) for row in ends]
+        counts = scored[["n", "folds", "seeds", "fold_mean", "fold_sd"]].reset_index(drop=True)
+        shown = pd.concat([shown, counts], axis=1)
+        caption = f"Per cent, {self.store.source} faces, pooled over folds and seeds"
+        style = layout.lay_out(shown, caption, named="row")
+        means = {"fold_mean": "{:.2f}", "fold_sd": "{:.2f}"}
+        display(
+            style.format(means, na_rep="").relabel_index(
+                [*shown.columns[:-2], "mean over folds", "s.d. of folds"], axis=1
+            )
+        )
+        if said := sentences.say_untested(predictions, self.classes, self.rule):
+            display(Markdown(said))
 
     def folds(self) -> None:
         """WAR and UAR of every row in each fold, their mean, and how far folds and seeds differ."""
@@ -128,41 +141,13 @@ class Results(Opened):
         table = scoring.selection_gaps(self.predictions, self.classes)
         display(table.style.format("{:.2f}"))
 
-    def tests(self, reference: str, predictions: pd.DataFrame | None = None) -> None:
-        """Paired tests of every row against one, on the same clips.
-
-        Without `predictions` of their own, all rows are also held against the single-frame CNN,
-        where it was trained.
-        """
-        self._tested(reference, self.predictions if predictions is None else predictions)
-        if predictions is None and self.simple is not None:
-            display(Markdown(f"Against `{single_frame.NAME}`:"))
-            both = pd.concat([self.simple, self.predictions], ignore_index=True)
-            self._tested(single_frame.NAME, both)
-
-    def _tested(self, reference: str, predictions: pd.DataFrame) -> None:
-        rows = predictions["variant"].unique()
-        if reference not in rows or len(rows) < 2:
-            display(Markdown(f"Not compared: `{reference}` and another row are needed."))
-            return
-        table = scoring.paired_tests(predictions, self.classes, reference, self.rule)
-        published = {}
-        if self.printed_here:
-            asked = (self.paper, self.settings.dataset, reference)
-            published = verdict.published_differences(*asked)
-        shown = verdict.describe_tests(table, published)
-        formats = dict.fromkeys(("could be seen", "published"), "{:+.2f}")
-        formats |= {"could be seen": "{:.1f}", "clips for it": "{:,.0f}"}
-        display(shown.style.format(formats, precision=3, na_rep="").hide(axis="index"))
-        display(Markdown(sentences.read_tests(shown, table)))
-
     def claim(self, text: str, row: str, *others: str, metric: str = "WAR") -> None:
         """Put one of the paper's claims - that `row` is above `others` - beside this run's result.
 
         Says so where the result is against it.
         """
         asked = (row, others, self.rule, metric)
-        found = sentences.compare_rows(self.predictions, self.classes, *asked)
+        found = sentences.compare_rows(self.predictions, self.classes, *asked, self.labels)
         found = found or f"Not compared: these rows were not run; {self.command(variant=row)}"
         display(Markdown(f"**Claim:** {text}\n\n**Here** ({self.store.source}): {found}"))
 
@@ -250,8 +235,7 @@ class Results(Opened):
         """What of the paper's printed numbers cannot be, or does not fit: counted, then listed."""
         found = report.audit_papers(self.paper.slug)
         display(Markdown(sentences.read_audit(found)))
-        columns = ["table", "dataset", "row", "check", "printed", "found", "verdict", "text"]
-        display(report.flagged(found)[columns].style.hide(axis="index"))
+        display(report.show_flagged(found))
 
     def verdict(self, reference: str) -> None:
         """Whether the published number is reproduced, by the criterion fixed before any run.
@@ -260,7 +244,14 @@ class Results(Opened):
         the published differences could be significant at all.
         """
         asked = (self.settings, self.store.source, self.rule)
-        display(verdict.judge(self.paper, self.predictions, *asked))
+        display(
+            layout.lay_out(
+                verdict.judge(self.paper, self.predictions, *asked),
+                "The published number",
+                named="criterion",
+                prose=("verdict",),
+            )
+        )
         if not self.printed_here:
             return
         found = (self.paper, self.predictions, self.classes)
@@ -269,10 +260,9 @@ class Results(Opened):
             said = f"No verdict on rows: `{reference}` and another row of a table on"
             display(Markdown(f"{said} {self.settings.dataset} are needed."))
         else:
-            formats = dict.fromkeys(("published_difference", "difference"), "{:+.2f}")
-            formats |= {"published": "{:.2f}", "ours": "{:.2f}", "p": "{:.3f}"}
-            display(judged.style.format(formats, na_rep="").hide(axis="index"))
-        display(Markdown(sentences.read_claims(self.paper, self.settings.dataset)))
+            label = self.labels.get(reference, reference)
+            display(verdict.show_judged(judged, label))
+        self.published_claims()
 
     def save(self, numbers: Sequence[int]) -> None:
         """Put this run's rows of these tables into the summary, if it is all of its preset."""

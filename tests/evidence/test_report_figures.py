@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dferlib.evidence import scoring, summary, tables, verdict
+from dferlib.evidence import layout, scoring, summary, tables, verdict
 from dferlib.evidence.runs import Run, results_folder, save_run
 from dferlib.figures import curves, diagrams, matrices, plots
 from dferlib.notebook import widgets
@@ -89,7 +89,7 @@ def test_every_table_has_all_its_rows_without_any_run():
 
 def test_shown_table_never_calls_a_synthetic_number_anything_else(predictions):
     table = tables.published_beside_ours(PAPER, 3, {"oulu": predictions})
-    html = tables.show(table, "synthetic").to_html()
+    html = layout.show(table, "synthetic").to_html()
     assert "ours (synthetic)" in html
     assert "published (real data)" in html
     assert "nan" not in html.lower()
@@ -354,7 +354,7 @@ def test_the_wide_table_has_a_row_per_row_and_the_metrics_across(dfew_prediction
     assert wide[("", "n")].max() == 70
     assert list(wide.index.get_level_values("row")) == list(dict.fromkeys(table["row"]))
     assert tables.widen(table, intervals=True).shape == (14, 4 * 9 + 2)
-    html = tables.show_wide(table, "synthetic").to_html()
+    html = layout.show_wide(table, "synthetic").to_html()
     assert "ours (synthetic)" in html
     assert "nan" not in html.lower()
     assert tables.widen(tables.published_beside_ours(STT, 4, {})).shape == (9, 6)
@@ -452,6 +452,6 @@ def test_a_fork_names_every_block_once_and_joins_its_paths():
 
 def test_fractions_are_shown_with_as_many_decimals_as_papers_print():
     paper = load_protocol("ecnn_fsa")
-    html = tables.show_wide(tables.published_beside_ours(paper, 2, {}), "synthetic").to_html()
+    html = layout.show_wide(tables.published_beside_ours(paper, 2, {}), "synthetic").to_html()
     assert "0.2895" in html
     assert "33.69" in html

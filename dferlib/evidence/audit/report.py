@@ -7,6 +7,7 @@ import pandas as pd
 from dferlib.evidence.audit import consistency, matrices, shares
 from dferlib.evidence.audit.findings import FLAGS, as_table
 from dferlib.evidence.audit.printed import printed_numbers, tidy_printed
+from dferlib.evidence.layout import Table, lay_out
 
 CHECKS = (
     shares.check_shares_of_clips,
@@ -45,6 +46,15 @@ def audit_papers(paper: str | None = None) -> pd.DataFrame:
 def flagged(findings: pd.DataFrame) -> pd.DataFrame:
     """Return the findings that contradict something printed, or show that two things differ."""
     return findings[findings["verdict"].isin(FLAGS)].reset_index(drop=True)
+
+
+def show_flagged(findings: pd.DataFrame, *, papers: bool = False) -> Table:
+    """Lay out what `flagged` keeps; with `papers` each line names its paper."""
+    columns = ["paper"] if papers else []
+    columns += ["table", "dataset", "row", "check", "printed", "found", "verdict", "text"]
+    caption = "Printed numbers that contradict something printed, or another print of themselves"
+    prose = ("paper", "dataset", "check", "verdict", "text")
+    return lay_out(flagged(findings)[columns], caption, named="row", prose=prose)
 
 
 def summarise(findings: pd.DataFrame) -> str:
