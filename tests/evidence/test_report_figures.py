@@ -87,6 +87,12 @@ def test_every_table_has_all_its_rows_without_any_run():
         assert table["published"].notna().all()
 
 
+def test_shown_f1_has_the_digits_that_are_printed():
+    paper = load_protocol("ecnn_fsa")
+    html = layout.show(tables.published_beside_ours(paper, 2, {}), "synthetic").to_html()
+    assert "0.2895" in html
+
+
 def test_shown_table_never_calls_a_synthetic_number_anything_else(predictions):
     table = tables.published_beside_ours(PAPER, 3, {"oulu": predictions})
     html = layout.show(table, "synthetic").to_html()

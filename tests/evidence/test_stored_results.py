@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 
 import pandas as pd
 import pytest
 
-from dferlib.evidence import summary
+from dferlib.evidence import intervals, summary
 from dferlib.evidence.tables import digest_runs, load_evidence
 from dferlib.files import project_root
 from dferlib.notebook.display import END_MARK
@@ -23,19 +22,18 @@ def test_the_summary_is_made_of_the_stored_predictions(slug, tmp_path):
     stored = stored[stored["paper"] == slug]
     if stored.empty:
         pytest.skip(f"no stored run of {slug} has today's settings of its preset")
-    paper = load_protocol(slug)
-    keys = [*summary.SUMMARY_KEY, "select"]
-    read = functools.cache(lambda *which: load_evidence(paper, *which, RESULTS))
     path = tmp_path / "summary.csv"
-    for (_, dataset, source, preset, select), rows in stored.groupby(keys, sort=False):
-        options = {"dataset": dataset, "source": source, "preset": preset, "select": select}
-        predictions = {dataset: read(source, preset)[dataset]}
-        tables = dict.fromkeys(rows["table"])
-        summary.update_summary(path, paper, predictions, tables, **options)
-    new = pd.read_csv(path)
+    (tmp_path / slug).symlink_to(RESULTS / slug)
+    new = summary.remake_summary(path, stored)
     order = [*summary.SUMMARY_KEY, "table", "row", "metric"]
     pairs = [t.sort_values(order, kind="stable").reset_index(drop=True) for t in (stored, new)]
     pd.testing.assert_frame_equal(*pairs, check_dtype=False, atol=0.011)
+
+
+def test_a_summary_of_runs_that_are_gone_says_so(tmp_path):
+    stored = pd.read_csv(RESULTS / "summary.csv")
+    with pytest.raises(ValueError, match="run its notebook, or take the rows out"):
+        summary.remake_summary(tmp_path / "summary.csv", stored)
 
 
 NOTEBOOKS = sorted(RESULTS.glob("*/*-synthetic-*/notebook.ipynb"))
@@ -65,5 +63,7 @@ def test_the_simulation_says_which_tests_and_intervals_hold():
     assert clustered[clustered["persons"] == 80]["value"].min() > 0.15
     covers = table[table["name"] == "korn-graubard"].set_index("persons")["value"]
     assert covers.min() >= 0.93
+    ends = {n: (f"{100 * c.min():.1f}", f"{100 * c.max():.1f}") for n, c in covers.groupby(level=0)}
+    assert ends == intervals.COVERED  # what tables say of their intervals
     assert covers[80].max() < 0.98
     assert table[table["name"] == "percentile"]["value"].min() < 0.75

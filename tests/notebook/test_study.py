@@ -1,5 +1,6 @@
 """The sections of a notebook: what they show of finished runs, and what they refuse to hide."""
 
+import re
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dferlib.evidence import verdict
-from dferlib.notebook import opening, pictures, results
+from dferlib.notebook import comparisons, opening, pictures, results
 from dferlib.notebook.parameters import Settings
 from dferlib.notebook.study import Study
 from dferlib.protocols import load_protocol
@@ -36,7 +37,7 @@ def predictions(right: dict[str, int], labels=range(6), dataset="oulu", folds=(1
 def shown(monkeypatch) -> list:
     """All that is displayed, as text."""
     found = []
-    for module in (opening, results, pictures):
+    for module in (opening, comparisons, results, pictures):
         monkeypatch.setattr(module, "display", lambda *items: found.extend(items))
     return found
 
@@ -151,27 +152,69 @@ def test_every_fold_is_shown_with_what_its_deviation_is(tmp_path, shown):
     assert "the population's" in text_of(shown)
 
 
-def test_tests_name_persons_first_and_what_the_clips_could_have_shown(tmp_path, shown):
+@pytest.fixture
+def kept(monkeypatch) -> dict:
+    """Names of the figures that are shown, with what is said of them; nothing is drawn to disk."""
+    found = {}
+
+    def keep(figure, *texts, name, **_):
+        found[name] = texts
+        plt.close(figure)
+
+    monkeypatch.setattr(opening, "display_figure", keep)
+    return found
+
+
+def test_tests_name_persons_first_and_what_the_clips_could_have_shown(tmp_path, shown, kept):
     study = make_study(tmp_path, predictions({"baseline": 12, "stcam": 20, "3dcam": 12}))
     study.tests("baseline")
-    (table, said) = shown
-    row = table.data.set_index("row").loc["stcam"]
+    table, said, *ranks = shown
+    row = table.data.set_index("row").loc["Baseline + 3D-CAM + STAM"]
     assert row["units"] == "8 subjects"
-    assert row["p, WAR: sign-flip"] == pytest.approx(2 * 2 * 0.5**4)  # 4 persons differ; Holm: 2
-    assert row["p: McNemar, clips independent"] < 0.001
+    assert row["p sign-flip"] == pytest.approx(2 * 2 * 0.5**4)  # 4 persons differ; Holm: 2
+    assert row["p McNemar (clips)"] < 0.001
+    assert row["p folds"] == 0  # both folds differ alike
+    assert list(kept) == ["differences", "ranks_printed"]
+    assert "Every row against Baseline," in kept["differences"][1]
+    assert "models on 3 datasets" in ranks[0].data
+    assert "No ranks of what is run: 3 models on 1 datasets" in ranks[1].data
     assert row["published"] == pytest.approx(91.25 - 89.16)  # Table 3
     assert row["clips for it"] > 480
     assert "with 8 subjects its p, before Holm, cannot be below 0.12" in said.data
     assert "Of 2 published differences these clips are enough for 0" in said.data
 
 
-def test_each_printed_row_gets_a_verdict_once(tmp_path, shown):
+def test_tests_fit_a_column_of_a_thousand_pixels(tmp_path, shown, kept):
+    study = make_study(tmp_path, predictions({"baseline": 12, "stcam": 20, "nl-gaussian": 3}))
+    study.tests("baseline", study.predictions)
+    assert not kept  # figures belong to the run's own rows
+    html = shown[0].to_html()
+    assert html.count('scope="row"') == 2
+    assert html.count('scope="col"') == len(shown[0].data.columns)
+    assert "<caption>Each row minus Baseline" in html
+    longest = 0
+    for column in range(len(shown[0].data.columns)):
+        cells = re.findall(rf'_col{column}"[^>]*>(.*?)</t[dh]>', html, re.DOTALL)
+        words = [word for cell in cells for word in cell.split(" ")]  # not at a no-break space
+        longest += 12 + 6.5 * max(map(len, words))  # padding, and px of a letter of 12 px
+    assert 600 < longest < 1000
+
+
+def test_each_printed_row_gets_a_verdict_once(tmp_path, shown, kept):
     study = make_study(tmp_path, predictions({"baseline": 12, "stcam": 20, "nl-gaussian": 12}))
     study.verdict("baseline")
     judged = shown[1].data
     assert list(judged["table"]) == [3, 3, 8]  # the same values stand in Table 6, and 8 again
     assert list(judged["verdict"]) == ["real data only", "cannot tell", "cannot tell"]
     assert "prints as its own on oulu beside its model: 6." in text_of(shown)
+    assert list(kept) == ["claims"]
+
+
+def test_scores_name_the_classes_that_uar_counts_as_0(tmp_path, shown):
+    study = make_study(tmp_path, predictions(BOTH, labels=range(5)))
+    study.scores()
+    assert "No test clip is surprise, whose recall counts as 0 in UAR" in text_of(shown)
+    assert list(shown[0].data["row"]) == ["Baseline", "Baseline + 3D-CAM + STAM"]
 
 
 def test_the_audit_counts_what_it_lists(tmp_path, shown):
