@@ -114,8 +114,8 @@ def _judged(
     return new
 
 
-def remake_summary(path: Path, stored: pd.DataFrame) -> pd.DataFrame:
-    """Write the summary anew from the predictions beside it, for the runs of the one that was.
+def remake_summary(path: Path, stored: pd.DataFrame, results: Path) -> pd.DataFrame:
+    """Write the summary anew from the predictions in `results`, for the runs of the one that was.
 
     `stored` is that one: which datasets, sources, presets, rules and tables it holds is kept, every
     value is made again. Returns the new one. ValueError naming runs that are not there any more.
@@ -124,11 +124,11 @@ def remake_summary(path: Path, stored: pd.DataFrame) -> pd.DataFrame:
     for key, rows in stored.groupby(keys, sort=False):
         slug, dataset, source, preset, select = key
         paper = load_protocol(slug)
-        evidence = load_evidence(paper, source, preset, path.parent)
+        evidence = load_evidence(paper, source, preset, results)
         if dataset not in evidence:
             raise ValueError(
                 f"{path} has rows of {slug} on {dataset} ({source}, {preset}), and no run of it "
-                f"lies in {path.parent / slug}: run its notebook, or take the rows out"
+                f"lies in {results / slug}: run its notebook, or take the rows out"
             )
         found = {dataset: evidence[dataset]}
         which = {"dataset": dataset, "source": source, "preset": preset, "select": select}
@@ -189,7 +189,7 @@ def update_readme(readme: Path, summary: Path) -> None:
 def main(root: Path) -> None:
     """Make summary and README of a checkout anew."""
     path = root / "results" / "summary.csv"
-    remake_summary(path, pd.read_csv(path))
+    remake_summary(path, pd.read_csv(path), path.parent)
     update_readme(root / "README.md", path)
 
 
