@@ -135,6 +135,19 @@ def untestable(paired: Paired) -> str:
     return f"no test of UAR: fewer than {LEAST_OF_CLASS} clips of {', '.join(few)}" if few else ""
 
 
+def difference_interval(effects: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """Return the t interval of a sum of effects (U,) of independent units, with U - 1 degrees.
+
+    The units are a sample of persons, and their number is fixed. NaN below two units.
+    """
+    effects = np.asarray(effects, dtype=float)
+    units = len(effects)
+    if units < 2:
+        return float("nan"), float("nan")
+    half = student.ppf((1 + level) / 2, units - 1) * np.sqrt(units * effects.var(ddof=1))
+    return float(effects.sum() - half), float(effects.sum() + half)
+
+
 def mixed_difference(paired: Paired, metric: str = "war", level: float = 0.95) -> Mixed:
     """Return second minus first for other persons and other seeds, seeds nested in the models.
 
