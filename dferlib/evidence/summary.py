@@ -34,7 +34,7 @@ from dferlib.protocols import Paper, load_protocol
 SUMMARY_KEY = ["paper", "dataset", "source", "preset"]
 SUMMARY_COLUMNS = ["paper", "table", "dataset", "row", "metric", "published", "ours", "ci_low"]
 SUMMARY_COLUMNS += ["ci_high", "n", "select", "source", "preset", "status", "verdict"]
-SUMMARY_COLUMNS += ["clips_needed"]
+SUMMARY_COLUMNS += ["clips_needed", "note"]
 REFERENCE = "reference"  # in place of a verdict: the row that the others are held against
 WAR = "WAR (%)"
 
@@ -52,10 +52,10 @@ def update_summary(
 ) -> pd.DataFrame:
     """Replace this paper's rows for one dataset, source and preset in results/summary.csv.
 
-    Cells that a synthetic run fills have the status ``synthetic, not a reproduction``; that of a
-    UAR goes on with the classes that no clip tested. Rows of WAR of a synthetic run have a verdict,
-    see `row_verdict`; on real data that needs the protocol, and stands in the notebook. Returns the
-    new rows; clips of one's own have none, as no paper reports on them.
+    Cells that a synthetic run fills have the status ``synthetic, not a reproduction``; the note of
+    a UAR names the classes that no clip tested. Rows of WAR of a synthetic run have a verdict, see
+    `row_verdict`; on real data that needs the protocol, and stands in the notebook. Returns the new
+    rows; clips of one's own have none, as no paper reports on them.
     """
     if dataset not in paper.datasets:
         return pd.DataFrame(columns=SUMMARY_COLUMNS)
@@ -89,19 +89,21 @@ def _judged(
     select: str,
 ) -> pd.DataFrame:
     """The rows with the verdict on each, and where UAR counts a class that was never tested."""
-    new = new.assign(verdict="", clips_needed=np.nan)
-    if predictions is None or source != "synthetic":
+    new = new.assign(verdict="", clips_needed=np.nan, note="")
+    if predictions is None:
         return new
     classes = classes_of(paper, dataset, predictions)
     missing = sentences.untested_classes(predictions, classes, select)
     if missing:
-        said = f"; no test clip is {', '.join(missing)}, counted as recall 0"
         uar = new["metric"].str.startswith("UAR") & new["ours"].notna()
-        new.loc[uar, "status"] += said
+        new.loc[uar, "note"] = f"no test clip is {', '.join(missing)}: recall 0 in UAR"
+    if source != "synthetic":
+        return new
     reference, run = reference_of(paper), set(predictions["variant"])
     for table in dict.fromkeys(new["table"]):
         names = printed_rows(paper, table, dataset)
-        if reference not in set(names) & run:
+        both = set(names) & run
+        if reference not in both or len(both) < 2:
             continue
         asked = {"dataset": dataset, "source": source, "select": select}
         judged = judge_rows(paper, table, predictions, classes, reference, **asked)
