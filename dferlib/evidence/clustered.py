@@ -181,6 +181,7 @@ def fold_corrected_t(differences: ArrayLike, test_share: float) -> tuple[float, 
 
     Training sets of folds overlap, so the variance of the mean is not s2 / J but
     (1 / J + test / train) s2; `test_share` is that ratio, 1 / (J - 1) for J-fold cross-validation.
+    Folds that all differ alike, by other than nothing, say nothing of the spread: not a number.
     ValueError below two folds.
     """
     differences = np.asarray(differences, dtype=float)
@@ -189,6 +190,6 @@ def fold_corrected_t(differences: ArrayLike, test_share: float) -> tuple[float, 
         raise ValueError(f"{folds} folds, test_share {test_share}; two folds and a positive share")
     spread = differences.std(ddof=1)
     if spread == 0:
-        return 0.0, 1.0 if differences[0] == 0 else 0.0
+        return (0.0, 1.0) if differences[0] == 0 else (np.nan, np.nan)
     t = float(differences.mean() / (spread * np.sqrt(1 / folds + test_share)))
     return t, float(2 * student.sf(abs(t), folds - 1))
