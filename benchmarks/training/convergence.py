@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dferlib.datasets import open_store
 from dferlib.datasets.folds import Split
 from dferlib.evidence.provenance import provenance
 from dferlib.evidence.runs import results_folder
@@ -31,6 +30,7 @@ from dferlib.protocols.recipe import Recipe
 from dferlib.training.pace import choose_layout
 from dferlib.training.pretrain import pretrained_backbone
 from dferlib.training.single_frame import peak_tasks
+from dferlib.training.stores import open_recipe_store
 from dferlib.training.tasks import Task, plan_tasks
 from dferlib.training.train import fit, seed_everything
 
@@ -108,9 +108,7 @@ def measure(given: argparse.Namespace) -> pd.DataFrame:
     paper = load_protocol(given.paper)
     variants = given.variants.split(",") if given.variants else [next(iter(paper.variants))]
     recipe = paper.resolve(given.preset, given.dataset, variants[0])
-    store = open_store(
-        given.dataset, source="synthetic", size=recipe.store_size, fraction=recipe.fraction
-    )
+    store = open_recipe_store(recipe, "synthetic")
     folder = results_folder(paper.slug, given.dataset, "synthetic", given.preset)  # stays as it is
     asked = (given.preset, variants, [given.fold], [given.seed], store, folder, given.device)
     planned = plan_tasks(paper, *asked)

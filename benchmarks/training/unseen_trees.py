@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from dferlib.datasets import open_store
 from dferlib.datasets.standins.trees import write_ckplus, write_oulu
 from dferlib.evidence import stats
 from dferlib.evidence.provenance import provenance
@@ -28,6 +27,7 @@ from dferlib.files import project_root, write_json
 from dferlib.protocols import load_protocol
 from dferlib.training.runner import Plan, run_tasks
 from dferlib.training.single_frame import run_peak_cnn, score_runs
+from dferlib.training.stores import open_recipe_store
 from dferlib.training.tasks import plan_tasks
 
 WRITERS = {"ckplus": write_ckplus, "oulu": write_oulu}
@@ -44,8 +44,7 @@ def measure(dataset: str, root: Path, place: Path) -> dict:
     """Train all models on the tree; per cent with intervals over subjects, and paired tests."""
     paper = load_protocol("stcam")
     recipe = paper.resolve("quick", dataset, "stcam")
-    where = {"source": "real", "data_root": root, "size": recipe.store_size, "faces": recipe.faces}
-    store = open_store(dataset, **where)
+    store = open_recipe_store(recipe, "real", root)
     folds = tuple(range(1, recipe.num_folds + 1))
     folder = results_folder("stcam", dataset, "real", "quick", place)
     tasks = plan_tasks(paper, "quick", ["stcam"], folds, (0,), store, folder)

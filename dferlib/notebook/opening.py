@@ -17,16 +17,17 @@ import pandas as pd
 import torch
 from IPython.display import Markdown, display
 
-from dferlib.datasets import check_store, choose_classes, open_store
+from dferlib.datasets import check_store, choose_classes
 from dferlib.datasets.batches import ClipLoader, denormalise
 from dferlib.datasets.store import FrameStore
 from dferlib.evidence import costs, sentences, tables, verdict
 from dferlib.figures import plots
 from dferlib.models import create_model
 from dferlib.notebook.display import Banner, banner, display_figure, finish
-from dferlib.notebook.parameters import ParameterError, Settings, check_parameters
+from dferlib.notebook.parameters import ParameterError, check_parameters
 from dferlib.protocols import load_protocol
 from dferlib.training import predict, runner, single_frame
+from dferlib.training.stores import open_recipe_store
 from dferlib.training.tasks import Task, fit_extent, plan_tasks
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Opened:
         paper = load_protocol(slug)
         settings = check_parameters(slug, namespace, datasets=paper.datasets, extras=extras)
         recipe = paper.resolve(settings.preset, settings.dataset, slug)
-        self.everything = self._open(settings.dataset, settings, recipe)
+        self.everything = open_recipe_store(recipe, settings.source, settings.data_root)
         self.store = self.everything
         if own_classes and settings.dataset in paper.classes:
             self.store = choose_classes(self.everything, paper.classes[settings.dataset])
@@ -114,19 +115,7 @@ class Opened:
     def open_other(self, dataset: str, variant: str):
         """The store of another dataset of the paper, as a row at this preset needs it."""
         recipe = self.paper.resolve(self.settings.preset, dataset, variant)
-        settings = self.settings.model_copy(update={"source": self.store.source})
-        return self._open(dataset, settings, recipe)
-
-    @staticmethod
-    def _open(dataset: str, settings: Settings, recipe):
-        return open_store(
-            dataset,
-            source=settings.source,
-            data_root=settings.data_root,
-            size=recipe.store_size,
-            fraction=recipe.fraction,
-            faces=recipe.faces,
-        )
+        return open_recipe_store(recipe, self.store.source, self.settings.data_root)
 
     # ---------------------------------------------------------------- trainings
 

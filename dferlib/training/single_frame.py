@@ -17,13 +17,14 @@ from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from dferlib.datasets import DatasetError, check_store, open_store
+from dferlib.datasets import DatasetError, check_store
 from dferlib.evidence import scoring, tables
 from dferlib.evidence.runs import Run, results_folder
 from dferlib.names import OWN_CLIPS
 from dferlib.protocols import load_protocol
 from dferlib.protocols.recipe import Deviation, Recipe, recipe_dataclass
 from dferlib.training.runner import run_tasks
+from dferlib.training.stores import open_recipe_store
 from dferlib.training.tasks import Task, plan_tasks
 from dferlib.training.weights import WeightsError
 
@@ -117,14 +118,7 @@ def _report(parsed: argparse.Namespace) -> str:
     paper, dataset, preset = load_protocol(parsed.paper), parsed.dataset, parsed.preset
     variant, root = next(iter(paper.variants)), parsed.root or None
     recipe = paper.resolve(preset, dataset, variant)
-    store = open_store(
-        dataset,
-        source="real" if root else "synthetic",
-        data_root=root,
-        size=recipe.store_size,
-        fraction=recipe.fraction,
-        faces=recipe.faces,
-    )
+    store = open_recipe_store(recipe, "real" if root else "synthetic", root)
     folds = {"preset": recipe.folds, "all": tuple(range(1, recipe.num_folds + 1))}[parsed.folds]
     folder = results_folder(paper.slug, dataset, store.source, preset, parsed.results_dir)
     tasks = plan_tasks(paper, preset, [variant], folds, (0,), store, folder, parsed.device)
