@@ -18,7 +18,6 @@ import dataclasses
 import gzip
 import hashlib
 import io
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +28,7 @@ import pandas as pd
 from filelock import FileLock
 from platformdirs import user_data_path
 
+from dferlib.evidence.damage import DamagedFileError, read_record
 from dferlib.evidence.provenance import provenance
 from dferlib.files import digest, project_root, write_csv, write_json
 from dferlib.names import SELECTION_RULES
@@ -36,6 +36,9 @@ from dferlib.names import SELECTION_RULES
 PREDICTION_COLUMNS = ("clip_id", "subject", "fold", "select", "y_true", "y_pred")
 IDENTITY = ("run_id", "paper", "dataset", "source", "preset", "variant", "fold", "seed")
 REQUIRED = (*IDENTITY, "classes", "protocol", "manifest_hash", "fingerprint", "history")
+# of a record that is read again: what its readers take for granted
+_KINDS = dict.fromkeys(REQUIRED, str) | dict.fromkeys(("fold", "seed"), int)
+_KINDS |= dict.fromkeys(("classes", "history", "metrics"), list) | {"protocol": dict}
 METRIC_COLUMNS = (*IDENTITY, "select", "n", "war", "uar")
 LOCK_NAME = ".lock"
 LOCK_SECONDS = 120.0
@@ -145,10 +148,10 @@ def load_run(folder: str | Path, run_id: str) -> Run | None:
         return None
     record = _read_record(path)
     if not table.exists():
-        raise ValueError(_damaged(table, "is missing though the run's record is there", path))
+        raise _damaged(table, "is missing though the run's record is there", path)
     data = table.read_bytes()
     if hashlib.sha256(data).hexdigest() != record.get("predictions_sha256"):
-        raise ValueError(_damaged(table, "does not have the checksum its record states", path))
+        raise _damaged(table, "does not have the checksum its record states", path)
     with gzip.open(io.BytesIO(data)) as file:
         predictions = pd.read_csv(
             file, dtype={"clip_id": str, "subject": str}, keep_default_na=False
@@ -204,17 +207,18 @@ def _run_paths(folder: Path, run_id: str) -> tuple[Path, Path]:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(_damaged(path, f"is not valid JSON ({error})", path)) from error
-    if not isinstance(record, dict) or record.get("run_id") != path.stem:
-        raise ValueError(_damaged(path, "is not the record of the run it is named after", path))
+    record = read_record(path, _KINDS, _way_out(path))
+    if record["run_id"] != path.stem:
+        raise _damaged(path, "is not the record of the run it is named after", path, "run_id")
     return record
 
 
-def _damaged(path: Path, what: str, record: Path) -> str:
-    return f"{path} {what}. Delete {record} and start the notebook again: the run is then made anew"
+def _damaged(path: Path, what: str, record: Path, key: str = "") -> DamagedFileError:
+    return DamagedFileError(path, what, _way_out(record), key)
+
+
+def _way_out(record: Path) -> str:
+    return f"Delete {record} and start the notebook again: the run is then made anew"
 
 
 def _named_rows(record: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from dferlib.evidence.damage import DamagedFileError
 from dferlib.files import write_atomic
 from dferlib.training.state import State
 
@@ -49,10 +50,24 @@ def read_checkpoint(path: Path) -> dict | None:
 
 
 def resume(state: State, path: Path) -> None:
-    """Bring a fresh state to the epoch of its checkpoint, if there is a sound one."""
+    """Bring a fresh state to the epoch of its checkpoint, if there is a sound one.
+
+    DamagedFileError for a whole one that holds something else.
+    """
     content = read_checkpoint(path)
     if content is None:
         return
+    try:
+        _take(content, state)
+    except (KeyError, ValueError, RuntimeError, AttributeError, TypeError) as error:
+        key = str(error.args[0]) if isinstance(error, KeyError) else ""
+        reason = "of another version of this package, or of another training"
+        reason = f"is {reason}: {' '.join(str(error).split())[:200]}"
+        raise DamagedFileError(path, reason, "Delete it: the training starts again", key) from error
+
+
+def _take(content: dict, state: State) -> None:
+    """Bring a state to what a checkpoint holds; its parts raise what does not fit them."""
     for name in _parts(state):
         getattr(state, name).load_state_dict(content[name])
     torch.set_rng_state(content["torch_random"])

@@ -13,10 +13,10 @@ its record names it. DFER_LAYOUT=contiguous or channels_last sets it without tim
 from __future__ import annotations
 
 import copy
-import json
 import os
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dferlib.device import LAYOUTS, autocast, freed_memory_kept, lay_out_clip, lay_out_model
+from dferlib.evidence.damage import DamagedFileError, read_record
 from dferlib.evidence.provenance import processor_name
 from dferlib.files import cache_folder, digest, write_json
 from dferlib.models import create_model
@@ -101,13 +102,26 @@ def measure_pace(work: Work) -> Pace:
     }
     path = cache_folder() / "pace" / f"{work.model}-{digest(facts)}.json"
     if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return Pace(kept["layout"], kept["seconds"][kept["layout"]])
+        return _read_pace(path)
     seconds = time_layouts(work)
     contiguous, channels_last = (seconds[name] for name in LAYOUTS)
     layout = LAYOUTS[channels_last < LEAD * contiguous]
     write_json(path, {**facts, "layout": layout, "seconds": seconds})
     return Pace(layout, seconds[layout])
+
+
+def _read_pace(path: Path) -> Pace:
+    """What was found before; DamagedFileError where that cannot be."""
+    way_out = "Delete it: it is timed again"
+    kept = read_record(path, {"layout": str, "seconds": dict}, way_out)
+    if kept["layout"] not in LAYOUTS:
+        raise DamagedFileError(
+            path, f"is damaged: {kept['layout']!r} is no layout", way_out, "layout"
+        )
+    seconds = kept["seconds"].get(kept["layout"])
+    if not isinstance(seconds, float) or not 0 < seconds < float("inf"):
+        raise DamagedFileError(path, f"is damaged: {seconds!r} is no time", way_out, "seconds")
+    return Pace(kept["layout"], seconds)
 
 
 @freed_memory_kept()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import pickletools
 import zipfile
 from collections import Counter
@@ -23,7 +22,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
-from dferlib.files import cache_folder, write_atomic, write_json
+from dferlib.evidence.damage import DamagedFileError, read_record
+from dferlib.files import cache_folder, digest, plain, write_atomic, write_json
 
 INITS = ("random", "torchvision", "synthetic")
 RUN = "run:"  # and then <paper>/<run id>
@@ -75,7 +75,8 @@ def save_weights(model: nn.Module, path: Path, record: dict) -> None:
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     content = safetensors.torch.save(state)
     write_atomic(path, lambda file: file.write(content))
-    write_json(path.with_suffix(".json"), {**record, "sha256": file_digest(path)})
+    kept = plain({**record, "sha256": file_digest(path)})
+    write_json(path.with_suffix(".json"), {**kept, "record": digest(kept)})
 
 
 def run_weights(init: str) -> Path:
@@ -84,17 +85,38 @@ def run_weights(init: str) -> Path:
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a state dict written by ``save_weights``; raises WeightsError when there is none, or its
-    checksum does not fit.
+    """Read a state dict written by ``save_weights``.
+
+    WeightsError where there is none, DamagedFileError where it or its record is not what was
+    written.
     """
-    if not path.with_suffix(".json").is_file():
-        raise WeightsError(f"there are no weights at {path}; run what leaves them there again")
-    expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
-    if file_digest(path) != expected:
-        raise WeightsError(
-            f"{path} is damaged (its sha256 differs from the record); delete it to have it remade"
+    record = weights_record(path)
+    if not path.is_file():
+        raise DamagedFileError(path, "is missing though its record is there", _remade(path))
+    if file_digest(path) != record["sha256"]:
+        raise DamagedFileError(
+            path, "is damaged: its sha256 differs from the record", _remade(path), "sha256"
         )
     return load_file(path)
+
+
+def weights_record(path: Path) -> dict[str, Any]:
+    """Read the record beside weights that ``save_weights`` wrote, without what secures it.
+
+    WeightsError where there is none, DamagedFileError where it is not what was written. The first
+    records had no checksum of their own; of these only the keys are checked.
+    """
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        raise WeightsError(f"there are no weights at {path}; run what leaves them there again")
+    record = read_record(beside, {"sha256": str}, _remade(path))
+    if record.pop("record", digest(record)) != digest(record):
+        raise DamagedFileError(beside, "is damaged: its checksum differs", _remade(path), "record")
+    return record
+
+
+def _remade(path: Path) -> str:
+    return f"Delete {path} and the .json beside it: what left them there makes them anew"
 
 
 def user_weights(model: nn.Module, path: Path) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dferlib.evidence.damage import DamagedFileError
 from dferlib.files import cache_folder
 from dferlib.models import create_model
 from dferlib.training.losses import create_loss
@@ -22,7 +23,7 @@ def test_weights_travel_between_variants_but_not_the_classifier(tmp_path):
     assert torch.equal(target.stem[0][0].weight, base.stem[0][0].weight)
     assert torch.equal(target.head[-1].weight, head)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(WeightsError, match="damaged"):
+    with pytest.raises(DamagedFileError, match="damaged"):
         load_weights(path)
 
 

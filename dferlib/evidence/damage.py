@@ -1,0 +1,41 @@
+"""Files that this package wrote and reads again: what is damaged is named, with the way out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Kinds = Mapping[str, type | tuple[type, ...]]
+
+
+class DamagedFileError(ValueError):
+    """A file is not what was written: names the file, the key in it, the reason, the way out."""
+
+    def __init__(self, path: Path, reason: str, way_out: str, key: str = "") -> None:
+        self.path, self.key, self.reason, self.way_out = path, key, reason, way_out
+        place = f"{path}, key {key!r}," if key else str(path)
+        super().__init__(f"{place} {reason}. {way_out}")
+
+
+def read_record(path: Path, kinds: Kinds, way_out: str) -> dict[str, Any]:
+    """Read a JSON object and check that it has the keys in `kinds`, each of its type.
+
+    DamagedFileError for anything else; FileNotFoundError where there is no such file.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # a broken number, bracket, or letter
+        raise DamagedFileError(
+            path, f"is damaged: it is not valid JSON ({error})", way_out
+        ) from error
+    if not isinstance(record, dict):
+        raise DamagedFileError(path, "is damaged: it holds no names with values", way_out)
+    for key, kind in kinds.items():
+        if key not in record:
+            raise DamagedFileError(path, "is damaged: the key is not there", way_out, key)
+        if not isinstance(record[key], kind):
+            found = type(record[key]).__name__
+            raise DamagedFileError(path, f"is damaged: the value is of type {found}", way_out, key)
+    return record
