@@ -32,6 +32,8 @@ UNSAID = {
     "decayed": "all",
     "holdout": True,
     "normalise": "imagenet",
+    "transfer": "",
+    "pretrain": "shared",
 }
 
 
@@ -74,6 +76,10 @@ class Recipe:
     crop: Literal["five", "random", "none"]
     width: float
     init: str
+    # of init "synthetic": one for all rows, of what they share; or each row's whole network
+    pretrain: Literal["shared", "own"] = "shared"
+    # the training of the same network before this one: of what data; see protocols/stages.py
+    transfer: str = ""
     epochs: int
     passes: int = 1  # over the training clips in an epoch; more than one where clips are few
     batch_size: int

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,11 +21,19 @@ def behaviour_fingerprint(recipe: Recipe, num_classes: int) -> str:
     It changes when the model computes something else, not when its code is only rearranged. Double
     precision keeps the rounded digits the same on other machines and numbers of threads.
     """
+    options = recipe.model_options()
+    return network_fingerprint(recipe.model, options, num_classes, recipe.num_frames)
+
+
+def network_fingerprint(
+    name: str, options: Mapping[str, Any], num_classes: int, num_frames: int
+) -> str:
+    """The same of a network by its name and options, for clips of so many frames."""
     generator = torch.Generator().manual_seed(0)
-    clip = torch.randn(2, 3, recipe.num_frames, 32, 32, generator=generator).double()
+    clip = torch.randn(2, 3, num_frames, 32, 32, generator=generator).double()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = models.create_model(recipe.model, num_classes, **recipe.model_options())
+        model = models.create_model(name, num_classes, **options)
         logits = model.apply(_wake).double().train()(clip)
         logits.square().sum().backward()
     sizes = [p.grad.norm().item() if p.grad is not None else 0.0 for p in model.parameters()]
@@ -36,6 +46,14 @@ def behaviour_fingerprint(recipe: Recipe, num_classes: int) -> str:
 def known_fingerprint(recipe: Recipe, num_classes: int, age: int) -> str:
     """The same, computed once for all folds and seeds; `age` is `age_of_models()`."""
     return behaviour_fingerprint(recipe, num_classes)
+
+
+@cache
+def known_network_fingerprint(
+    name: str, options: tuple[tuple[str, Any], ...], num_classes: int, num_frames: int, age: int
+) -> str:
+    """That of a network, likewise; `options` are pairs of name and value."""
+    return network_fingerprint(name, dict(options), num_classes, num_frames)
 
 
 def age_of_models() -> int:

@@ -4,14 +4,16 @@ The papers start from Kinetics, ImageNet or face-recognition weights that cannot
 ``synthetic`` stands in for them: the model's own architecture, without its attention modules, is
 trained once on procedural faces of people who occur in no stand-in, to name the expression and to
 regress the Action Units of the peak frame. Its convolution weights are cached by architecture,
-input size and face version and copied into every variant; classifiers always start afresh.
+input size and face version and copied into every variant; classifiers always start afresh. Beside
+them lies how the network behaved (`dferlib.training.fingerprint`): weights of one that behaves in
+another way today are not read but made anew, under the same name.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import time
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from dferlib.device import (
 )
 from dferlib.files import cache_folder, digest
 from dferlib.models import create_model, list_options
+from dferlib.training.fingerprint import age_of_models, known_network_fingerprint
 from dferlib.training.pace import Work, choose_layout
 from dferlib.training.train import Tally
 from dferlib.training.weights import (
@@ -48,6 +51,7 @@ from dferlib.training.weights import (
     save_weights,
     torchvision_weights,
     user_weights,
+    weights_record,
 )
 
 
@@ -81,6 +85,7 @@ def pretrained_backbone(
     num_frames: int = 7,
     device: str | torch.device = "cpu",
     settings: Pretraining | None = None,
+    own: bool = False,
     progress: bool = True,
 ) -> dict:
     """Fill the model's backbone from ``init`` and return where the weights come from.
@@ -90,7 +95,9 @@ def pretrained_backbone(
     ended with, from the cache), or the path of a .safetensors file or of a state dict saved by
     torch, which is read with weights-only; it may hold the bare backbone. The record holds
     ``init``, ``loaded`` (parameter tensors copied) and, for ``synthetic``, the accuracy on held-out
-    subjects and the seconds the training took. The classifier is never copied.
+    subjects and the seconds the training took. The classifier is never copied. With `own` the
+    synthetic pre-training is that of the whole network, attention included, and not of what all
+    rows share.
     """
     if init == "random":
         return {"init": init, "loaded": 0}
@@ -105,10 +112,11 @@ def pretrained_backbone(
             num_frames=num_frames,
             device=device,
             settings=settings or Pretraining(),
+            own=own,
             progress=progress,
         )
-        state, record = load_weights(path), json.loads(path.with_suffix(".json").read_text())
-        state = rename_weights(model, state)
+        state, record = load_weights(path), weights_record(path)
+        state = state if own else rename_weights(model, state)
     elif init.startswith(RUN):
         state, record = load_weights(run_weights(init)), {}
     else:
@@ -153,17 +161,28 @@ def synthetic_weights(
     num_frames: int,
     device: str | torch.device = "cpu",
     settings: Pretraining,
+    own: bool = False,
     progress: bool = True,
 ) -> Path:
-    """Path of the cached synthetic weights of this architecture, trained now if need be."""
-    name, options = pretrained_as(name, options)
+    """Path of the cached synthetic weights of this architecture, trained now if need be.
+
+    Those of a network that has changed since are replaced, with a warning that says so.
+    """
+    if not own:
+        name, options = pretrained_as(name, options)
     settings = replace(settings, precision=choose_precision(settings.precision, device))
     what = {"name": name, "options": options, "store_size": store_size, "input_size": input_size}
     what |= {"num_frames": num_frames, "settings": init_key("synthetic", settings)}
     path = cache_folder() / "weights" / f"{name}-{digest(what)}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        if not path.with_suffix(".json").is_file():
+        classes = len(plan_standin("pretraining", settings.fraction).classes)
+        network = (name, tuple(options.items()), classes, num_frames)
+        behaviour = known_network_fingerprint(*network, age_of_models())
+        changed = _changed(path, behaviour)
+        if changed:
+            warnings.warn(f"{path} is made anew: {changed}", stacklevel=2)
+        if changed or not path.with_suffix(".json").is_file():
             store = open_store(
                 "pretraining",
                 source="synthetic",
@@ -180,8 +199,22 @@ def synthetic_weights(
                 torch.device(device),
             )
             model, record = _pretrain(name, options, loader, settings, progress)
+            record |= {"fingerprint": behaviour} | ({"replaced": changed} if changed else {})
             save_weights(model, path, {**what, **record})
     return path
+
+
+def _changed(path: Path, behaviour: str) -> str:
+    """Why weights that lie there are not those of the network of today; "" where they are.
+
+    The first weights have no fingerprint beside them: they are taken, as nothing contradicts them.
+    """
+    if not path.with_suffix(".json").is_file():
+        return ""
+    kept = weights_record(path).get("fingerprint", behaviour)
+    if kept == behaviour:
+        return ""
+    return f"the network behaves in another way than when it was pre-trained ({kept}, {behaviour})"
 
 
 def _pretrain(name, options, loader: ClipLoader, settings: Pretraining, progress: bool):
