@@ -77,6 +77,7 @@ def train(task: Task) -> Iterator[dict]:
         input_size=recipe.input_size,
         num_frames=recipe.init_frames,
         device=task.device,
+        own=recipe.pretrain == "own",
     )
     split = hide_test_clips(task.split)
     layout = choose_layout(task.work, task.clips_seen)

@@ -12,6 +12,7 @@ from dferlib.evidence import metrics
 from dferlib.evidence.layout import Table, as_printed, lay_out
 from dferlib.evidence.row_verdict import judge_rows, printed_rows
 from dferlib.protocols import Criterion, Paper, Recipe, load_protocol
+from dferlib.protocols.stages import AS_PAPER
 
 JUDGED = ["table", "row", "published", "published_difference", "ours", "difference", "p"]
 JUDGED += ["verdict", "text"]
@@ -26,6 +27,7 @@ class Asked(Protocol):
     folds: tuple[int, ...]
     seeds: tuple[int, ...]
     init: str
+    transfer: str
 
 
 def deviations(paper: Paper, preset: str, dataset: str, variant: str) -> pd.DataFrame:
@@ -58,7 +60,8 @@ def part_of(settings: Asked, recipe: Recipe) -> tuple[str, ...]:
             settings.folds != recipe.folds
         ),
         "seed 0 is not among the seeds": 0 not in settings.seeds,
-        f"init is {settings.init}": settings.init != "paper",
+        f"init is {settings.init}": settings.init != AS_PAPER,
+        f"transfer is {settings.transfer}": settings.transfer != AS_PAPER,
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
 
@@ -164,6 +167,7 @@ def _against(
         f"the preset is {settings.preset}": settings.preset != "paper",
         "not all folds were run": settings.folds != every,
         "several seeds were run": len(settings.seeds) > 1,
+        f"transfer is {settings.transfer}": settings.transfer != AS_PAPER,
         f"{count} clips, not {criterion.n}": count not in (criterion.n, *criterion.whole),
     }
     return [reason for reason, holds in reasons.items() if holds]

@@ -73,7 +73,8 @@ def banner(
     )
     listed = [f"{d.name}: {d.value} instead of {d.paper} ({d.reason})" for d in recipe.deviations()]
     colours = "#8a1c1c;color:#ffffff" if synthetic else "#e6f0e6;color:#10331a"
-    said = [what, facts, *([left_out] if left_out else [])]
+    stage = load_protocol(recipe.slug).describe_stage(recipe)
+    said = [what, facts, *([stage] if stage else []), *([left_out] if left_out else [])]
     text = [title, *said, USE_NOTICE, *(f"  differs from the paper: {d}" for d in listed)]
     return Banner(_banner_html(title, said, listed, colours), "\n".join(text))
 

@@ -17,16 +17,18 @@ import pandas as pd
 import torch
 from IPython.display import Markdown, display
 
-from dferlib.datasets import check_store, choose_classes
+from dferlib.datasets import DatasetError, check_store, choose_classes
 from dferlib.datasets.batches import ClipLoader, denormalise
 from dferlib.datasets.store import FrameStore
 from dferlib.evidence import costs, sentences, tables, verdict
+from dferlib.evidence.runs import results_folder
 from dferlib.figures import plots
 from dferlib.models import create_model
 from dferlib.notebook.display import Banner, banner, display_figure, finish
 from dferlib.notebook.parameters import ParameterError, check_parameters
-from dferlib.protocols import load_protocol
-from dferlib.training import predict, runner, single_frame
+from dferlib.protocols import Paper, Recipe, load_protocol
+from dferlib.protocols.stages import AS_PAPER, Choice, read_choice
+from dferlib.training import predict, runner, single_frame, stages
 from dferlib.training.stores import open_recipe_store
 from dferlib.training.tasks import Task, fit_extent, plan_tasks
 
@@ -58,13 +60,14 @@ class Opened:
         settings = check_parameters(slug, namespace, datasets=paper.datasets, extras=extras)
         recipe = paper.resolve(settings.preset, settings.dataset, slug)
         self.everything = open_recipe_store(recipe, settings.source, settings.data_root)
-        self.store = self.everything
-        if own_classes and settings.dataset in paper.classes:
-            self.store = choose_classes(self.everything, paper.classes[settings.dataset])
+        self._own_classes, self._choice = own_classes, read_choice(settings.transfer)
+        self.store = self._chosen(self.everything, paper)
         # few clips: more passes in an epoch; of your own with few subjects: fewer folds
         self.extent, folds = fit_extent(paper, settings.folds, self.store)
         self.paper, self.settings = paper, settings.model_copy(update={"folds": folds})
-        self.recipe = paper.resolve(settings.preset, settings.dataset, slug, self.extent)
+        recipe = paper.resolve(settings.preset, settings.dataset, slug, self.extent)
+        asked = {} if self._choice is None else {"transfer": self._choice.transfer}
+        self.recipe = recipe.override(**asked)
         self.classes = self.store.classes
         self.folder = settings.folder(self.store.source)
         self.rule = self.recipe.select
@@ -74,7 +77,9 @@ class Opened:
         self.simple: pd.DataFrame | None = None  # predictions of the single-frame CNN
         self.explained = False  # what holds for all tables was said
         self._pictures = dict(pictures or {})
-        self._refuse_init()
+        self._refuse_init(settings.init)
+        if self._choice and self._choice.checkpoint:
+            self._refuse_init(str(self._choice.checkpoint))
         plt.rcParams.update(plots.STYLE)
         pd.set_option("display.max_colwidth", None)
 
@@ -100,7 +105,8 @@ class Opened:
     def options(self) -> str:
         """What a command needs to make a number that may stand beside those of this run."""
         named = {"preset": self.settings.preset, "source": self.store.source}
-        named |= {} if self.settings.init == "paper" else {"init": self.settings.init}
+        asked = {name: getattr(self.settings, name) for name in ("init", "transfer")}
+        named |= {name: value for name, value in asked.items() if value != AS_PAPER}
         return " ".join(f"-p {name} {value}" for name, value in named.items())
 
     def command(self, dataset: str = "", variant: str = "") -> str:
@@ -112,38 +118,57 @@ class Opened:
         """Where runs like these on another dataset of the paper lie, if there are any."""
         return self.settings.model_copy(update={"dataset": dataset}).folder(self.store.source)
 
-    def open_other(self, dataset: str, variant: str):
-        """The store of another dataset of the paper, as a row at this preset needs it."""
-        recipe = self.paper.resolve(self.settings.preset, dataset, variant)
-        return open_recipe_store(recipe, self.store.source, self.settings.data_root)
-
     # ---------------------------------------------------------------- trainings
 
     def plan_tasks(
         self, store: FrameStore, variants: Sequence[str], folds: Sequence[int]
     ) -> list[Task]:
-        """The trainings of these rows and folds on any store of a dataset of the paper."""
+        """The trainings of these rows and folds on any store of a dataset of the paper.
+
+        With the stage before each. ParameterError where the data of that is not at hand.
+        """
         settings = self.settings
         folder = self.folder_on(store.dataset)
         asked = (settings.preset, variants, folds, settings.seeds, store, folder)
         planned = plan_tasks(self.paper, *asked, settings.device)
-        if settings.init == "paper":
-            return planned
-        return [replace(t, recipe=t.recipe.override(init=settings.init)) for t in planned]
+        if settings.init != AS_PAPER:
+            planned = [replace(t, recipe=t.recipe.override(init=settings.init)) for t in planned]
+        try:
+            return stages.with_stages(planned, self.paper, self._choice, self._open_stage)
+        except DatasetError as error:
+            raise ParameterError(
+                f"the stage before this training cannot be run: {error}\nName its data with "
+                "-p transfer DATASET=FOLDER, its stand-in with DATASET=synthetic, a file of "
+                "weights, or leave it out with none"
+            ) from error
 
-    def _refuse_init(self) -> None:
+    def _open_stage(self, recipe: Recipe, choice: Choice) -> tuple[FrameStore, Path]:
+        """The store of a stage, with the paper's classes, and the folder of its runs."""
+        settings, source = self.settings, choice.source or self.store.source
+        root = choice.root or (settings.data_root if source == "real" else None)
+        store = self._chosen(open_recipe_store(recipe, source, root), self.paper)
+        where = (recipe.slug, store.dataset, store.source, settings.preset, settings.results_dir)
+        return store, results_folder(*where)
+
+    def _chosen(self, store: FrameStore, paper: Paper) -> FrameStore:
+        """The clips of a store that are of the paper's classes, where the notebook says so."""
+        if self._own_classes and store.dataset in paper.classes:
+            return choose_classes(store, paper.classes[store.dataset])
+        return store
+
+    def _refuse_init(self, init: str) -> None:
         """Raise ParameterError now, and not after hours, where a row cannot start as asked."""
-        if self.settings.init in ("paper", "random", "synthetic"):
+        if init in ("paper", "random", "synthetic"):
             return
         found = {}
         for task in {task.variant: task for task in self.tasks}.values():
-            if problem := task.init_problem(self.settings.init):
+            if problem := task.init_problem(init):
                 found[task.variant] = problem
         if found:
             kept = [name for name in self.settings.variants if name not in found]
             way = f"; -p variants {','.join(kept)} leaves them out" if kept else ""
             listed = "".join(f"\n- {name}: {problem}" for name, problem in found.items())
-            raise ParameterError(f"init is {self.settings.init!r}, which does not fit{way}{listed}")
+            raise ParameterError(f"init is {init!r}, which does not fit{way}{listed}")
 
     def first_task(self, variant: str = "") -> Task | None:
         """The first training of a row, by default of `variant`; None where it is not run."""

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from dferlib.evidence.runs import results_folder
 from dferlib.names import OWN_CLIPS, unknown_name
 from dferlib.protocols import Paper, load_protocol
+from dferlib.protocols.stages import read_choice
 
 # name -> (type, default): the parameters cell of every notebook, in this order
 PARAMETERS: dict[str, tuple[type, str]] = {
@@ -25,6 +26,7 @@ PARAMETERS: dict[str, tuple[type, str]] = {
     "source": (str, "auto"),
     "preset": (str, "auto"),
     "init": (str, "paper"),
+    "transfer": (str, "paper"),
     "data_root": (str, ""),
     "variants": (str, "all"),
     "folds": (str, "preset"),
@@ -54,6 +56,7 @@ class Settings(BaseModel):
     source: Literal["auto", "real", "synthetic"]
     preset: str
     init: str = "paper"  # what the protocol says, another kind of initial weights, or a path
+    transfer: str = "paper"  # the stage before; see protocols/stages.py
     data_root: Path | None
     variants: tuple[str, ...]
     folds: tuple[int, ...]
@@ -112,6 +115,7 @@ def _resolve(
         )
     preset = _choice("preset", values["preset"], ("auto", *paper.presets), problems)
     init = _init(values["init"], problems)
+    transfer = _transfer(values["transfer"], dataset, problems)
     device = _device(values["device"], problems)
     variants = _variants(values["variants"], tuple(paper.variants), problems)
     seeds = _numbers("seeds", values["seeds"], range(2**32), problems)
@@ -139,6 +143,7 @@ def _resolve(
         source=source,
         preset=preset,
         init=init,
+        transfer=transfer,
         data_root=root.resolve() if root else None,
         variants=variants,
         folds=folds,
@@ -163,6 +168,20 @@ def _init(value: str, problems: list[str]) -> str:
         f"{unknown_name('init', value, INITS)}; or the path of a .safetensors or .pth file, and "
         "there is none of this name"
     )
+    return value
+
+
+def _transfer(value: str, dataset: str, problems: list[str]) -> str:
+    """A stage before the training; whether its dataset exists is said when it is opened."""
+    try:
+        choice = read_choice(value)
+    except ValueError as error:
+        problems.append(str(error))
+        return value
+    if choice is not None and choice.dataset == dataset:
+        problems.append(
+            f"transfer is {value!r}, which is trained and tested on afterwards; take another"
+        )
     return value
 
 

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _FOLDER = Path(__file__).parent
-_NO_PAPERS = {"__init__", "benchmark", "paper", "presets", "recipe"}
+_NO_PAPERS = {"__init__", "benchmark", "paper", "presets", "recipe", "stages"}
 
 
 def list_protocols() -> tuple[str, ...]:

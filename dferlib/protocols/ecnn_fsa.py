@@ -13,6 +13,7 @@ from dferlib.names import OWN_CLIPS
 from dferlib.protocols.paper import Count, Paper, Preset
 from dferlib.protocols.presets import BY_DEVICE, CONVERGING, NO_SECOND_EPOCH, RUNS_ONCE, hour
 from dferlib.protocols.recipe import Recipe, recipe_dataclass
+from dferlib.protocols.stages import Stage
 from dferlib.protocols.variants.ecnn_fsa import FSA_FIELDS, NETWORK_FIELDS, VARIANTS, Network
 
 _SEVEN = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -23,7 +24,11 @@ _IMAGENET = (
     f"{_NO_FACES}; ImageNet's of VGG-16 are the nearest that are, and without batch norm VGG-16 "
     "hardly learns from nothing"
 )
+_NO_STAGE = {
+    "transfer": ("", "SFEW and FER2013 are not at hand; any dataset or checkpoint can be named")
+}
 _START = {
+    **_NO_STAGE,
     "init": ("torchvision", _IMAGENET),
     "normalise": ("imagenet", "goes with the initial weights"),
 }
@@ -55,6 +60,7 @@ _QUICK = Preset(
     clips=327,  # the smallest stand-in, of CK+
     changes={
         **CONVERGING,
+        **_NO_STAGE,
         "width": (0.25, "a sixteenth of the multiplications"),
         "batch_norm": (
             True,
@@ -72,6 +78,7 @@ _SMOKE = Preset(
     purpose="seconds; shows that everything runs, and nothing else",
     changes={
         **RUNS_ONCE,
+        **_NO_STAGE,
         **NO_SECOND_EPOCH,
         "store_size": (36, "the crops that the smoke presets on CK+ share"),
         "input_size": (32, "smallest input that leaves one position after five halvings"),
@@ -155,7 +162,8 @@ class EcnnFsaRecipe(Recipe):
 
     faces: str = "align=upright margin=0.25"  # §2.1
     input_size: int = 224  # §2.1
-    init: str = "vggface-sfew-fer2013"  # §2.1
+    init: str = "vggface"  # §2.1
+    transfer: str = "sfew+fer2013"  # §2.1
     normalise: Literal["imagenet", "unit", "vggface"] = "vggface"  # assumed; goes with init
     batch_size: int = 48  # §2.1
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"  # §2.1
@@ -222,6 +230,7 @@ PAPER = Paper(
         # whole: with a face found; in the list
         ("afew", "ecnn_fsa"): Count(374, whole=(381, 383), correct=160, source="Table 10"),
     },
+    stages={"sfew+fer2013": Stage("parts of SFEW and FER2013, from VGG-Face's weights", "§2.1")},
     own_settings={  # §2.1
         "afew": {
             "num_folds": 1,

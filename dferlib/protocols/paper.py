@@ -14,6 +14,7 @@ import numpy as np
 from dferlib.names import OWN_CLIPS, unknown_name
 from dferlib.protocols.recipe import UNSAID, Recipe
 from dferlib.protocols.reported import Reported, load_cells
+from dferlib.protocols.stages import CHECKPOINT, Stage
 
 NO_DATASET = "-"  # of cells about the training, or about a network alone
 
@@ -122,6 +123,8 @@ class Paper:
     own_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # row label -> why it cannot be run, of rows that the authors ran or took for their baseline
     not_run: Mapping[str, str] = field(default_factory=dict)
+    # setting `transfer` of what the paper states -> what it says of that stage
+    stages: Mapping[str, Stage] = field(default_factory=dict)
     # what runs here whatever the preset: (what, in the paper, here, why)
     always_differs: tuple[tuple[str, str, str, str], ...] = ()
 
@@ -171,6 +174,44 @@ class Paper:
         changes = {name: value for name, (value, _) in size.of(dataset, variant).items()}
         own = {**self.own_settings.get(dataset, {}), **changes, **self.variants[variant].changes}
         return self.stated.override(**{**request, **own, "passes": size.passes(extent.clips)})
+
+    def stage_of(self, dataset: str) -> Stage | None:
+        """Return what the paper says of the stage before its training on a dataset, or None."""
+        return self.stages.get(self.stated_for(dataset).transfer)
+
+    def resolve_stage(self, recipe: Recipe, extent: Extent = WHOLE) -> Recipe:
+        """Return the recipe of the stage before a training: the same row on `recipe.transfer`.
+
+        On a dataset of the paper it is the recipe of that row there, on any other that of one's own
+        clips; what the paper states of the stage alone comes in where the preset says nothing, and
+        of epochs the smaller number. Initial weights are those of the training after it. ValueError
+        for the dataset that is trained on afterwards.
+        """
+        if recipe.transfer == recipe.dataset:
+            raise ValueError(
+                f"transfer is {recipe.transfer!r}, which is trained and tested on afterwards; "
+                "take another dataset, or none"
+            )
+        known = recipe.transfer if recipe.transfer in self.classes else OWN_CLIPS
+        found = self.resolve(recipe.preset, known, recipe.variant, extent)
+        stage, preset = self.stage_of(recipe.dataset), self.presets[recipe.preset]
+        settled = preset.of(known, recipe.variant)
+        stated = dict(stage.settings) if stage else {}
+        changes = {name: value for name, value in stated.items() if name not in settled}
+        changes["epochs"] = min(found.epochs, stated.get("epochs", found.epochs))
+        begun = {"init": recipe.init, "normalise": recipe.normalise, "pretrain": recipe.pretrain}
+        return found.override(**changes, **begun, dataset=recipe.transfer, transfer="")
+
+    def describe_stage(self, recipe: Recipe) -> str:
+        """Say what the paper trains on first and what this recipe does; "" where neither does."""
+        stage = self.stage_of(recipe.dataset)
+        if stage is None and not recipe.transfer:
+            return ""
+        said = stage or Stage("nothing", "")
+        paper = f"{said.data} ({said.section})" if stage else said.data
+        trained = f"the same row on {recipe.transfer}, fold {said.fold}, seed {said.seed}"
+        here = {"": "nothing", CHECKPOINT: "a checkpoint"}.get(recipe.transfer, trained)
+        return f"stage before: {paper} in the paper, {here} here"
 
     def restore(self, settings: Mapping[str, Any]) -> Recipe:
         """Return the recipe that a run's record holds as plain values.

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from dferlib.protocols.paper import Count, Paper, Preset, row
 from dferlib.protocols.presets import BY_DEVICE, CONVERGING, NO_SECOND_EPOCH, RUNS_ONCE, hour
 from dferlib.protocols.recipe import Recipe, recipe_dataclass
+from dferlib.protocols.stages import Stage
 
 _SIX = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 CLASSES = {
@@ -54,7 +55,11 @@ _ROWS = (
     ),
 )
 
-_NO_KINETICS = {"init": ("synthetic", "Kinetics weights of this network are not public")}
+_NO_STAGE = {"transfer": ("", "Kinetics is not at hand; any dataset or checkpoint can be named")}
+_NO_KINETICS = {
+    "init": ("synthetic", "Kinetics weights of this network are not public"),
+    **_NO_STAGE,
+}
 _QUICK = Preset(
     purpose="minutes on two CPU cores",
     clips=480,  # the Oulu-CASIA stand-in
@@ -69,6 +74,7 @@ _SMOKE = Preset(
     purpose="seconds; shows that everything runs, and nothing else",
     changes={
         **RUNS_ONCE,
+        **_NO_STAGE,
         **NO_SECOND_EPOCH,
         "store_size": (36, "smallest frame that gives five different crops"),
         "input_size": (32, "smallest input that leaves one position after five halvings"),
@@ -133,6 +139,7 @@ class StcamRecipe(Recipe):
     flip: bool = True  # §4.2 Data augmentation
     crop: Literal["five", "random", "none"] = "five"  # §4.2: four corners and centre
     init: str = "kinetics"  # §4.2 Model pretraining
+    transfer: str = "kinetics"  # §4.2 Model pretraining
     epochs: int = 100  # §4.2 Parameters settings
     batch_size: int = 16  # §4.2 Parameters settings
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"  # §4.2 Parameters settings
@@ -173,6 +180,18 @@ PAPER = Paper(
     assumed=_ASSUMED,
     counts={(name, ""): Count(n) for name, n in SEQUENCES.items()},
     own_settings={"mmi": {"peak": "middle"}},  # §4.2
+    stages={
+        "kinetics": Stage(
+            "Kinetics",
+            "§4.2",
+            {
+                "epochs": 8,
+                "batch_size": 32,
+                "weight_decay": 0.0005,
+                "milestones": (),
+            },
+        )
+    },
     always_differs=(
         (
             "pre-training",
@@ -187,7 +206,7 @@ PAPER = Paper(
             "untrained in every row that has it; weights of 3D-CAM and STAM are near one half",
             "only convolution weights are carried over (§4.2), so in a short training the rows "
             "with attention start with a handicap that non-local blocks, which start as the "
-            "identity, do not have",
+            "identity, do not have; the setting pretrain='own' pre-trains each row with its own",
         ),
         (
             "face boxes on Oulu-CASIA and MMI",

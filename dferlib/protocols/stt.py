@@ -17,6 +17,7 @@ from dferlib.names import OWN_CLIPS
 from dferlib.protocols.paper import Count, Paper, Preset
 from dferlib.protocols.presets import BY_DEVICE, CONVERGING, NO_SECOND_EPOCH, RUNS_ONCE, hour
 from dferlib.protocols.recipe import Recipe, recipe_dataclass
+from dferlib.protocols.stages import Stage
 from dferlib.protocols.variants.stt import (
     LOSS_FIELDS,
     NETWORK_FIELDS,
@@ -38,7 +39,7 @@ _ON_AFEW_ALONE = {
     "epochs": 20,
     "lr": 0.001,
     "milestones": (),
-    "init": "dfew-fd1",
+    "transfer": "dfew",
     "num_folds": 1,
     "folds": (1,),
 }
@@ -46,11 +47,9 @@ _NO_FACES = (
     "weights of MS-Celeb-1M, which its owner withdrew, are not part of this project; ImageNet's of "
     "the same trunk are, and Kinetics' of the 3-D networks that torchvision has"
 )
-_NO_DFEW = "the weights of STT on DFEW are not public; the notebook shows STT from its own, too"
 _WITHOUT = "no weights of this network are named or at hand: procedural faces"
 _PRETRAINED = {"normalise": ("imagenet", "goes with the initial weights")}
 _AS_NAMED = {"init": ("torchvision", _NO_FACES), **_PRETRAINED}
-_ON_AFEW_START = {"afew": {"init": ("torchvision", _NO_DFEW)}}
 _NO_WEIGHTS = {
     row: {"init": ("synthetic", _WITHOUT)}
     for row in ("c3d-ti", "p3d-ti", "i3d-ti", "c3d-ds", "i3d-ds")
@@ -68,7 +67,6 @@ _ROWS = {
 _PAPER = Preset(
     purpose="the full protocol of the paper",
     changes=_AS_NAMED,
-    by_dataset=_ON_AFEW_START,
     by_row=_NO_WEIGHTS,
     variants=_ROWS,
 )
@@ -76,7 +74,6 @@ _GPU = Preset(
     purpose="the paper's training in about an hour on a data-centre card",
     changes={**_AS_NAMED, **BY_DEVICE},
     by_dataset={
-        **_ON_AFEW_START,
         "dfew": {
             **hour(25, (10, 20)),
             "folds": ((1,), "five folds would leave five epochs each to these rows"),
@@ -91,6 +88,10 @@ _GPU = Preset(
                 *("resnet18-lstm-ti", "resnet18-lstm-ds", "resnet18-gru-ds", "former-dfer-ds"),
             ),
             "a row with a 3-D network or VGG-11 takes as long as four of these; ask for it by name",
+        ),
+        "afew": (
+            ("stt", "resnet18-lstm-ds", "resnet18-gru-ds", "former-dfer-ds"),
+            "the stage on DFEW of a row with a 3-D network takes too long; ask for it by name",
         ),
     },
 )
@@ -158,6 +159,7 @@ _ASSUMED = {
     "design": "Table 3 cites Hara et al., the code of DFEW's authors trains torchvision's network",
     "baselines": "how the other rows were trained is not said; they get this paper's training with "
     "cross entropy, or the loss in their name",
+    "weights of DFEW": "of which epoch they are is not said: the last; one training for all seeds",
     "precision": "not mentioned",
 }
 
@@ -248,6 +250,8 @@ PAPER = Paper(
         ("afew", "stt"): Count(378, whole=(381, 383)),  # 54.23 is 205 of 378, and no k of these
     },
     own_settings={"afew": _ON_AFEW_ALONE},
+    # of every row of Table 4 (§4.4)
+    stages={"dfew": Stage("DFEW, first fold", "§4.2, §4.4", fold=1)},
     always_differs=(
         (
             "pre-training",
@@ -256,12 +260,6 @@ PAPER = Paper(
             "VGG-11, Kinetics for 3D ResNet-18 and R(2+1)D; for C3D, P3D, I3D, and for all rows "
             "with quick, procedural faces of other people, see dferlib/training/pretrain.py",
             "MS-Celeb-1M was withdrawn",
-        ),
-        (
-            "start of the training on AFEW",
-            "weights of DFEW's first fold",
-            "those of pre-training in Table 4; STT from DFEW's first fold stands below it",
-            "all rows start alike",
         ),
         (
             "crops in training",

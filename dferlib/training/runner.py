@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable
 from functools import cached_property
@@ -11,13 +10,17 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from dferlib.evidence.damage import read_record
 from dferlib.evidence.runs import Run
 from dferlib.files import plain
 from dferlib.training.checkpoint import read_checkpoint
 from dferlib.training.pace import SMALL, measure_pace
+from dferlib.training.stages import stages_of
 from dferlib.training.tasks import Task
 
 STATES = ("finished", "resumable", "to do")
+# of a record, to take its time for that of others
+_KINDS = {"protocol": dict, "variant": str, "device": dict, "seconds": (int, float)}
 TESTING = 1 / 3  # of a training step: the forward pass alone, per clip
 
 
@@ -26,12 +29,15 @@ class Plan:
 
     Shows how many are finished, to resume and to do, and an estimate of the time: from the seconds
     of finished runs of the same recipe in the folder, on the same kind of device, else from a timed
-    step. Pre-training and the building of stores are not in it.
+    step. The stages before them are in it, each once; pre-training and the building of stores are
+    not.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self.tasks = tuple(tasks)
-        self.states = tuple(task.state for task in self.tasks)
+        asked = tuple(tasks)
+        self.stages = tuple(stages_of(asked))
+        self.tasks = (*self.stages, *asked)
+        self.states = (*map(_state_of_stage, self.stages), *(task.state for task in asked))
 
     def count(self, state: str) -> int:
         """Number of tasks in a state: "finished", "resumable" or "to do"."""
@@ -53,7 +59,9 @@ class Plan:
     @property
     def table(self) -> pd.DataFrame:
         """One row per variant: trainings in each state, and the minutes still to go."""
-        rows = pd.DataFrame({"variant": [task.variant for task in self.tasks]})
+        first = [f"{stage.variant} on {stage.store.dataset}" for stage in self.stages]
+        asked = [task.variant for task in self.tasks[len(first) :]]
+        rows = pd.DataFrame({"variant": [*first, *asked]})
         for state in STATES:
             rows[state] = [int(state == found) for found in self.states]
         rows["minutes"] = [seconds / 60 for seconds in self.seconds]
@@ -72,11 +80,20 @@ class Plan:
 
 
 def run_tasks(tasks: Iterable[Task], progress: bool = True) -> list[Run]:
-    """Bring all tasks to an end, with one progress bar over their epochs and the time left."""
+    """Bring all tasks to an end, with one progress bar over their epochs and the time left.
+
+    The stages before them come first; returned are the runs of the tasks alone.
+    """
     tasks, runs = list(tasks), []
-    total = sum(task.recipe.epochs for task in tasks)
+    stages = stages_of(tasks)
+    total = sum(task.recipe.epochs for task in (*stages, *tasks))
     bar = tqdm(total=total, desc="training", unit="epoch", disable=not progress, mininterval=2)
     with bar:
+        for stage in stages:
+            bar.set_postfix_str(f"{stage.variant} on {stage.store.dataset}", refresh=False)
+            before = bar.n
+            stage.as_init(lambda _: bar.update())
+            bar.update(before + stage.recipe.epochs - bar.n)
         for task in tasks:
             bar.set_postfix_str(f"{task.variant} fold {task.fold} seed {task.seed}", refresh=False)
             before = bar.n
@@ -85,11 +102,18 @@ def run_tasks(tasks: Iterable[Task], progress: bool = True) -> list[Run]:
     return runs
 
 
+def _state_of_stage(stage: Task) -> str:
+    """How far a stage is: what counts is what it leaves behind, which a finished run may lack."""
+    if stage.has_weights:
+        return "finished"
+    return "resumable" if stage.checkpoint.is_file() else "to do"
+
+
 def _measured(task: Task) -> float | None:
     """Median seconds of an epoch in the runs of this recipe in the folder; None without any."""
     found = []
     for path in sorted((task.folder / "runs").glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_record(path, _KINDS, f"Delete {path}: the run is then made anew")
         if _is_same(record, task):
             found.append(record["seconds"] / task.recipe.epochs)
     return statistics.median(found) if found else None
@@ -98,7 +122,7 @@ def _measured(task: Task) -> float | None:
 def _is_same(record: dict, task: Task) -> bool:
     key, stored = plain(task.recipe.key()), record["protocol"]
     same = record["variant"] == task.variant and all(stored.get(k) == v for k, v in key.items())
-    return same and record["device"]["type"] == torch.device(task.device).type
+    return same and record["device"].get("type") == torch.device(task.device).type
 
 
 def _timed(task: Task) -> float:

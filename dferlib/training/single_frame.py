@@ -74,7 +74,8 @@ def peak_tasks(tasks: Iterable[Task]) -> list[Task]:
     """The same trainings of the single-frame CNN: one for every fold and seed of these tasks.
 
     The frame is the peak that the recipe names; of a dataset without annotated peaks it is the
-    last or the middle one, as in the recipe. Their results go beside those of the paper.
+    last or the middle one, as in the recipe. Their results go beside those of the paper. Before
+    them comes the tasks' stage, of this CNN.
     """
     found = {}
     for task in tasks:
@@ -83,15 +84,18 @@ def peak_tasks(tasks: Iterable[Task]) -> list[Task]:
 
 
 def _with_peak(task: Task) -> Task:
-    rival, own = task.recipe, {"num_frames", "sampler", "loss", "label_smoothing", "variant"}
+    own = {"num_frames", "sampler", "loss", "label_smoothing", "variant", "pretrain"}
+    rival = task.recipe
     same = {item.name: getattr(rival, item.name) for item in fields(Recipe) if item.name not in own}
     if rival.schedule == "steps":
         del same["warmup"]  # a paper's own schedule may count it in epochs
         if getattr(rival, "lr_factor", None) is not None:
             same["factors"] = tuple(rival.lr_factor(epoch) for epoch in range(rival.epochs + 1))
+    before = _with_peak(task.before) if isinstance(task.before, Task) else None
+    same["transfer"] = rival.transfer if before else ""  # a checkpoint is of another network
     recipe = PeakRecipe(**same, variant=NAME, official=rival.official_split)
     folder = task.folder.parents[1] / PeakRecipe.slug / task.folder.name
-    return replace(task, recipe=recipe, variant=NAME, folder=folder)
+    return replace(task, recipe=recipe, variant=NAME, folder=folder, before=before)
 
 
 def run_peak_cnn(tasks: Iterable[Task], init: str = "") -> list[Run]:

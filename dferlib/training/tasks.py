@@ -25,7 +25,6 @@ from dferlib.device import choose_precision, describe_device, peak_memory_mb
 from dferlib.evidence.provenance import provenance
 from dferlib.evidence.runs import Run, load_run, run_id, save_run
 from dferlib.models import create_model
-from dferlib.names import OWN_CLIPS
 from dferlib.protocols.paper import Extent, Paper
 from dferlib.protocols.recipe import Recipe
 from dferlib.training.fingerprint import age_of_models, known_fingerprint
@@ -48,12 +47,28 @@ class Task:
     store: FrameStore
     folder: Path
     device: str = "cpu"
+    before: Task | Path | None = None  # the stage that gives its first weights, or a checkpoint
+
+    @property
+    def init(self) -> str:
+        """What its first weights are: what the stage before it ends with, else the recipe's.
+
+        ValueError where the recipe names a stage and none is planned, or the other way round.
+        """
+        if bool(self.recipe.transfer) != (self.before is not None):
+            raise ValueError(
+                f"transfer is {self.recipe.transfer!r}, but the stage before is {self.before!r}; "
+                "plan it with dferlib.training.stages"
+            )
+        if isinstance(self.before, Task):
+            return f"{RUN}{self.before.recipe.slug}/{self.before.id}"
+        return str(self.before) if self.before else self.recipe.init
 
     @cached_property
     def id(self) -> str:
         """The run id; see the module docstring."""
         key = {"protocol": self.recipe.key(), "manifest": self.store.manifest_hash()}
-        key |= {"init": init_key(self.recipe.init), "training": TRAINING_VERSION}
+        key |= {"init": init_key(self.init), "training": TRAINING_VERSION}
         key |= {"fingerprint": self.fingerprint}
         return run_id(self.variant, self.fold, self.seed, key)
 
@@ -149,22 +164,43 @@ class Task:
         model.load_state_dict(load_weights(self.weights))
         return model.to(self.device).eval()
 
-    def as_init(self) -> str:
+    @property
+    def has_weights(self) -> bool:
+        """Whether what it ended with is in the cache."""
+        return self.weights.with_suffix(".json").is_file()
+
+    def as_init(self, on_epoch: Callable[[dict], None] | None = None) -> str:
         """The `init` that starts another training from what this one ended with.
 
-        Its weights are in the cache afterwards: where they are not yet, it is trained first.
+        Its weights are in the cache afterwards: where they are not yet, it is trained first, and
+        kept as a run if it is none yet.
         """
-        self._ensure_weights()
+        if not self.has_weights:
+            self.run(on_epoch)
+        self._ensure_weights(on_epoch)
         return f"{RUN}{self.recipe.slug}/{self.id}"
 
     def with_init(self, init: str, label: str = "") -> Self:
-        """The same training from other initial weights, under a variant name that says so."""
-        return self.with_settings(f"init {label or init}", init=init)
+        """The same training from other initial weights, under a variant name that says so.
+
+        Those take the place of a stage before it, too.
+        """
+        return self.without_stage().with_settings(f"init {label or init}", init=init)
+
+    def without_stage(self) -> Self:
+        """The same training from the recipe's initial weights, with no stage before it."""
+        return replace(self, recipe=self.recipe.override(transfer=""), before=None)
 
     def with_settings(self, label: str, **changes) -> Self:
-        """The same training with other settings, under a variant name that says so."""
-        recipe = self.recipe.override(**changes)
-        return replace(self, variant=f"{self.variant}, {label}", recipe=recipe)
+        """The same training with other settings, under a variant name that says so.
+
+        What changes the network changes it in the stage before, too.
+        """
+        recipe, before = self.recipe.override(**changes), self.before
+        shared = {name: changes[name] for name in changes.keys() & recipe.model_options().keys()}
+        if isinstance(before, Task) and shared:
+            before = before.with_settings(label, **shared)
+        return replace(self, variant=f"{self.variant}, {label}", recipe=recipe, before=before)
 
     def init_problem(self, init: str) -> str:
         """Why it cannot start from these initial weights here; empty where it can.
@@ -177,22 +213,25 @@ class Task:
             return str(error)
         return ""
 
-    def _ensure_weights(self) -> None:
+    def _ensure_weights(self, on_epoch: Callable[[dict], None] | None = None) -> None:
         """Train where the last weights are not in the cache; a stored run stays as it is."""
-        if not self.weights.with_suffix(".json").is_file():
-            self._train()
+        if not self.has_weights:
+            self._train(on_epoch)
             self.checkpoint.unlink(missing_ok=True)
 
     def _train(self, on_epoch: Callable[[dict], None] | None = None) -> tuple[dict, State]:
         """Train, or go on with it; the last weights go to the cache."""
         recipe, model = self.recipe, self.build()
+        if isinstance(self.before, Task):
+            self.before.as_init()
         initial = pretrained_backbone(
             model,
-            recipe.init,
+            self.init,
             store_size=recipe.store_size,
             input_size=recipe.input_size,
             num_frames=recipe.init_frames,
             device=self.device,
+            own=recipe.pretrain == "own",
         )
         layout = self._layout()
         seed_everything(self.seed)
@@ -207,6 +246,15 @@ class Task:
         if stored is not None and "layout" in stored.record:
             return stored.record["layout"]
         return choose_layout(self.work, self.clips_seen)
+
+    def _stage(self) -> dict:
+        """What came before, for the record: which training, on what; of a checkpoint its hash."""
+        before = self.before
+        if isinstance(before, Path):
+            return {"transfer": self.recipe.transfer, "checkpoint": init_key(str(before))}
+        named = {"run_id": before.id, "dataset": before.store.dataset}
+        named |= {"source": before.store.source, "fold": before.fold, "seed": before.seed}
+        return {"transfer": self.recipe.transfer, **named, "init_key": init_key(before.init)}
 
     def _record(self, initial: dict, state: State) -> dict:
         split = self.split
@@ -225,7 +273,8 @@ class Task:
             "store": self.store.key,
             "fingerprint": self.fingerprint,
             "init": initial,
-            "init_key": init_key(self.recipe.init),
+            "init_key": init_key(self.init),
+            **({"stage": self._stage()} if self.before else {}),
             "sizes": {part: len(getattr(split, part)) for part in ("train", "val", "test")},
             "chosen_epoch": state.chosen,
             "history": state.history,
@@ -250,13 +299,15 @@ def plan_tasks(
     """All combinations, folds outermost: what is killed then leaves whole folds to compare.
 
     The recipes are fitted to the clips of the store; of the `folds` those are taken that exist.
-    Precision "auto" becomes the device's, which is part of the record and of the id.
+    Precision "auto" becomes the device's, which is part of the record and of the id. No stage
+    comes before them; `dferlib.training.stages` puts it there.
     """
     extent, there = fit_extent(paper, tuple(folds), store)
     recipes = {}
     for variant in variants:
         recipe = paper.resolve(preset, store.dataset, variant, extent)
-        recipes[variant] = recipe.override(precision=choose_precision(recipe.precision, device))
+        precision = choose_precision(recipe.precision, device)
+        recipes[variant] = recipe.override(precision=precision, transfer="")
     return [
         Task(recipe, variant, fold, seed, store, folder, str(device))
         for seed, fold, (variant, recipe) in itertools.product(seeds, there, recipes.items())
@@ -268,12 +319,12 @@ def fit_extent(
 ) -> tuple[Extent, tuple[int, ...]]:
     """Return how many clips and folds there are, and those of the `folds` asked for that exist.
 
-    The papers' datasets keep their folds. One's own clips have as many as the paper, or one for
+    The paper's datasets keep their folds. Other clips have as many as the paper, or one for
     each subject where there are fewer. DatasetError for fewer than three subjects, fewer than two
     classes, or a fold without two clips to train on.
     """
     clips = store.manifest
-    if store.dataset != OWN_CLIPS:
+    if store.dataset in paper.classes:
         return Extent(len(clips)), folds
     if (classes := clips["label"].nunique()) < 2:
         raise DatasetError(f"all clips are of {classes} class; a classifier needs two or more")

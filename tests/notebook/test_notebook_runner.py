@@ -120,6 +120,8 @@ def test_lists_of_variants_folds_and_seeds_are_read():
         ({"device": "cuda"}, "no CUDA device; use auto or cpu"),
         ({"init": "radnom"}, r"unknown init: 'radnom'; did you mean 'random'\?.*\.safetensors"),
         ({"init": ""}, "unknown init: ''"),
+        ({"transfer": "oulu"}, "transfer is 'oulu', which is trained and tested on afterwards"),
+        ({"transfer": "w.pth"}, "transfer is 'w.pth', and there is no file of this name"),
         ({"data_root": 7}, "data_root is 7 of type int.*-r data_root TEXT"),
         ({"results_dir": 7}, "-r results_dir TEXT"),
         ({"data_root": "/no/such/folder"}, "data_root is '/no/such/folder'.*DFER_DATA"),

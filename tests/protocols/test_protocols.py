@@ -47,7 +47,7 @@ def test_every_combination_resolves(paper):
 def test_the_paper_preset_is_the_paper_but_for_weights_that_are_not_public(paper):
     for variant in paper.variants:
         deviations = paper.resolve("paper", paper.datasets[0], variant).deviations()
-        assert {deviation.name for deviation in deviations} <= {"init", "normalise"}
+        assert {deviation.name for deviation in deviations} <= {"init", "normalise", "transfer"}
 
 
 @every_paper

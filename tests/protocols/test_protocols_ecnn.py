@@ -106,7 +106,7 @@ def test_settings_are_those_of_the_text():
 def test_afews_own_settings_are_not_deviations():
     afew = PAPER.resolve("paper", "afew", "ecnn_fsa")
     assert (afew.epochs, afew.milestones, afew.folds) == (180, (60, 120), (1,))
-    assert {d.name for d in afew.deviations()} == {"init", "normalise"}
+    assert {d.name for d in afew.deviations()} == {"init", "normalise", "transfer"}
     ckplus = PAPER.resolve("paper", "ckplus", "ecnn_fsa")
     assert (ckplus.epochs, ckplus.milestones, ckplus.folds) == (60, (20, 40), (1, 2, 3, 4, 5))
 

@@ -105,7 +105,8 @@ def test_afews_own_settings_are_the_papers_and_not_deviations():
     afew = PAPER.resolve("paper", "afew", "stt")
     assert (afew.epochs, afew.lr, afew.milestones, afew.folds) == (20, 0.001, (), (1,))
     found = {d.name: (d.paper, d.value) for d in afew.deviations()}
-    assert found["init"] == ("dfew-fd1", "torchvision")
+    assert found["init"] == ("ms-celeb-1m", "torchvision")
+    assert afew.transfer == "dfew"
     assert found["normalise"] == ("unit", "imagenet")
     assert len(found) == 2
     longer = {d.name: d for d in afew.override(epochs=100).deviations()}
