@@ -85,7 +85,8 @@ def test_a_row_is_pretrained_with_its_attention_at_toy_size(store, tmp_path, mon
     (task,) = plan_tasks(load_protocol("stcam"), "smoke", ["stcam"], [1], [0], store, tmp_path)
     task = task.with_settings("own", pretrain="own", init="synthetic", width=0.0625, reduction=4)
     assert task.recipe.key()["pretrain"] == "own"
-    clips = store.manifest.assign(n_frames=np.where(np.arange(72) < 36, 1, 9))  # half are stills
+    frames = np.where(np.arange(72) < 36, 1, 9)  # half are stills
+    clips = store.manifest.assign(n_frames=frames, apex=frames - 1)
     faces = replace(store, manifest=clips, truth={"aus": np.ones((len(store.frames), 3, 2))})
     monkeypatch.setattr(pretrain, "open_store", lambda *_, **__: faces)
     monkeypatch.setattr(tasks, "pretrained_backbone", partial(pretrained_backbone, settings=TOY))
