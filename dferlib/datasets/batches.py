@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,17 +18,26 @@ import torch
 from torch import Tensor
 
 from dferlib.datasets import samplers
+from dferlib.datasets.pixels import (
+    Normalisation,
+    index_crops,
+    normalise,
+    read_clips,
+    read_crops,
+)
+from dferlib.datasets.residence import frames_on, one_ahead, send
 from dferlib.datasets.store import FrameStore
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-# name -> mean and deviation (red, green, blue) of pixels in 0..1, and whether blue comes first:
 # what initial weights were trained on
 NORMALISATIONS = {
-    "imagenet": (IMAGENET_MEAN, IMAGENET_STD, False),
-    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), False),  # pixels / 255
+    "imagenet": Normalisation(IMAGENET_MEAN, IMAGENET_STD),
+    "unit": Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),  # pixels / 255
     # O. M. Parkhi, A. Vedaldi, A. Zisserman, BMVC 2015: pixels in 0..255 minus the mean face
-    "vggface": (tuple(v / 255 for v in (129.1863, 104.7624, 93.5940)), (1 / 255,) * 3, True),
+    "vggface": Normalisation(
+        tuple(v / 255 for v in (129.1863, 104.7624, 93.5940)), (1 / 255,) * 3, True
+    ),
 }
 CROPS = ("five", "random", "none")
 PEAKS = ("annotated", "last", "middle")
@@ -87,6 +97,7 @@ class ClipLoader:
     normalise: str = "imagenet"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "device", torch.device(self.device))  # a name will do
         for name, value, known in (
             ("crop", self.crop, CROPS),
             ("peak", self.peak, PEAKS),
@@ -146,17 +157,21 @@ class ClipLoader:
 
     def labels(self, clips: np.ndarray) -> np.ndarray:
         """Class index of the clips at these manifest rows, in the order of ``store.classes``."""
+        return self._labels[clips]
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
         order = {name: index for index, name in enumerate(self.store.classes)}
-        return self.store.manifest["label"].map(order).to_numpy()[clips]
+        return self.store.manifest["label"].map(order).to_numpy()
 
     def training(self, clips: np.ndarray, seed: int, epoch: int) -> Iterator[Batch]:
         """Augmented batches in the random order of (seed, epoch); the last one may be smaller."""
         order = np.random.default_rng([seed, epoch, 1]).permutation(np.sort(clips))
-        yield from self._batches(order, self.draw(seed, epoch))
+        yield from one_ahead(self._batches(order, self.draw(seed, epoch)), self.device)
 
     def testing(self, clips: np.ndarray) -> Iterator[Batch]:
         """Batches in the given order: fixed frames, centre crop, not mirrored."""
-        yield from self._batches(np.asarray(clips), self.draw())
+        yield from one_ahead(self._batches(np.asarray(clips), self.draw()), self.device)
 
     def gather(self, clips: np.ndarray, draw: Draw | None = None) -> Tensor:
         """The clips at these manifest rows as one normalised batch (B, 3, T, H, W).
@@ -167,23 +182,31 @@ class ClipLoader:
         rows = draw.frames[clips]
         if draw.lengths is not None:
             rows = rows[:, : draw.lengths[clips].max()]
-        pixels = self._pixels(np.floor(rows).astype(np.int64), clips, draw)
-        if rows.dtype.kind == "f":
-            after = self._pixels(np.ceil(rows).astype(np.int64), clips, draw).float()
-            share = torch.from_numpy((rows % 1).astype(np.float32)).to(self.device)
+        where = (draw.corner[clips], draw.mirror[clips], self.input_size)
+        between, kind = rows.dtype.kind == "f", NORMALISATIONS[self.normalise]
+        if self.device.type == "cpu" and not between:
+            return read_clips(self.store.frames, rows, *where, kind)
+        pixels = self._crops(np.floor(rows).astype(np.int64), *where)
+        if between:
+            after = self._crops(np.ceil(rows).astype(np.int64), *where).float()
+            share = send((rows % 1).astype(np.float32), self.device)
             pixels = pixels.float().lerp(after, share[:, :, None, None, None])
-        return _normalise(pixels, self.normalise)
+        return normalise(pixels, kind)
 
-    def _pixels(self, rows: np.ndarray, clips: np.ndarray, draw: Draw) -> Tensor:
-        frames = torch.from_numpy(self.store.frames[rows]).to(self.device)
-        return _crop_and_mirror(frames, draw.corner[clips], draw.mirror[clips], self.input_size)
+    def _crops(self, rows: np.ndarray, corner: np.ndarray, mirror: np.ndarray, size: int) -> Tensor:
+        """Crops (B, T, size, size, 3), uint8, on the device."""
+        resident = frames_on(self.device, self.store.frames)
+        if resident is None:
+            crops = read_crops(self.store.frames, rows, corner, mirror, size)
+            return send(crops, self.device)
+        return index_crops(resident, *(send(a, self.device) for a in (rows, corner, mirror)), size)
 
     def _batches(self, order: np.ndarray, draw: Draw) -> Iterator[Batch]:
         for clips in self._parts(order, draw):
-            target = torch.as_tensor(self.labels(clips), device=self.device, dtype=torch.long)
+            target = send(self.labels(clips).astype(np.int64), self.device)
             lengths = None
             if draw.lengths is not None:
-                lengths = torch.as_tensor(draw.lengths[clips], device=self.device)
+                lengths = send(draw.lengths[clips], self.device)
             yield Batch(self.gather(clips, draw), target, lengths)
 
     def _parts(self, order: np.ndarray, draw: Draw) -> Iterator[np.ndarray]:
@@ -209,15 +232,8 @@ def to_clips(frames: np.ndarray, input_size: int) -> Tensor:
     if room < 0:
         raise ValueError(f"frames have {frames.shape[2]} px, less than input_size {input_size}")
     inner = slice(room // 2, room // 2 + input_size)
-    return _normalise(torch.from_numpy(np.ascontiguousarray(frames[:, :, inner, inner])))
-
-
-def _normalise(pixels: Tensor, kind: str = "imagenet") -> Tensor:
-    mean, std, blue_first = NORMALISATIONS[kind]
-    mean = torch.tensor(mean, device=pixels.device).mul(255)
-    std = torch.tensor(std, device=pixels.device).mul(255)
-    clip = ((pixels.float() - mean) / std).permute(0, 4, 1, 2, 3)
-    return (clip.flip(1) if blue_first else clip).contiguous()
+    pixels = torch.from_numpy(np.ascontiguousarray(frames[:, :, inner, inner]))
+    return normalise(pixels, NORMALISATIONS["imagenet"])
 
 
 def denormalise(clip: Tensor, kind: str = "imagenet") -> Tensor:
@@ -225,14 +241,3 @@ def denormalise(clip: Tensor, kind: str = "imagenet") -> Tensor:
     mean, std, blue_first = NORMALISATIONS[kind]
     mean, std = (torch.tensor(v, device=clip.device).view(3, 1, 1, 1) for v in (mean, std))
     return ((clip.flip(-4) if blue_first else clip) * std + mean).clamp(0, 1)
-
-
-def _crop_and_mirror(frames: Tensor, corner: np.ndarray, mirror: np.ndarray, size: int) -> Tensor:
-    """Cut ``size`` px out of (B, T, S, S, 3), the same place in all frames of a clip."""
-    steps = np.arange(size)
-    rows = corner[:, :1] + steps
-    columns = corner[:, 1:] + np.where(mirror[:, None], steps[::-1], steps)
-    batch = torch.arange(len(corner), device=frames.device).view(-1, 1, 1, 1)
-    time = torch.arange(frames.shape[1], device=frames.device).view(1, -1, 1, 1)
-    rows, columns = (torch.as_tensor(part, device=frames.device) for part in (rows, columns))
-    return frames[batch, time, rows[:, None, :, None], columns[:, None, None, :]]
