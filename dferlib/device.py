@@ -6,17 +6,23 @@ as they are freed, so that every page of every tensor is taken, zeroed and mappe
 step. With many frames in one batch that costs more than the arithmetic saves. No number that is
 computed depends on this. The price is memory: blocks that are kept do not fit all later ones, so
 that a process may hold more than it uses at once, the more so the larger its tensors are.
+
+Threads: one for each physical core that this process may use. A second thread on a core gains
+nothing in matrix products, and threads beyond a container's share are stopped in turn while the
+others wait for them. How waiting threads wait is set in `dferlib/__init__.py`, before torch loads.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +34,7 @@ KEEP = {MMAP_MAX: 0, TRIM_THRESHOLD: -1}  # no block of its own for large ones, 
 USUAL = {MMAP_MAX: 65536, MMAP_THRESHOLD: 32 * 2**20, TRIM_THRESHOLD: 64 * 2**20}
 
 LAYOUTS = ("contiguous", "channels_last")  # how clips and kernels lie in memory
+BUSY = 0.5  # cores that other processes take, from where on a machine is not called idle
 
 _lock = threading.Lock()
 _inside = 0
@@ -143,3 +150,82 @@ def describe_device(device: str | torch.device) -> dict:
         "threads": torch.get_num_threads(),
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
     }
+
+
+def usable_cores(root: str | Path = "/") -> int:
+    """Physical cores that this process may use, 1 or more.
+
+    Those of its affinity, siblings of one core counted once, and no more than the share of time
+    that a control group of Linux leaves it, of either version, also of a group further up. Below
+    `root` lie the files that say so.
+    """
+    root = Path(root)
+    if not hasattr(os, "sched_getaffinity"):  # only Linux has it, and control groups
+        return max(1, _physical_cores())
+    cores = set()
+    for cpu in os.sched_getaffinity(0):
+        siblings = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
+        cores.add(_content(siblings) or str(cpu))
+    return max(1, min([len(cores), *map(int, _quotas(root))]))
+
+
+def _physical_cores() -> int:
+    import psutil  # comes with the notebook kernel
+
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Cores' worth of time that each control group around this process leaves it."""
+    for line in _content(root / "proc/self/cgroup").splitlines():
+        _, controllers, place = line.split(":", 2)
+        base = root / "sys/fs/cgroup" / ("" if not controllers else "cpu")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        group = base / place.strip("/")
+        # a container may see its own group at the top, under the name that it has outside
+        for folder in (group, *group.parents):
+            limit = _content(folder / "cpu.max").split()
+            if controllers:
+                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+                limit = [_content(folder / name) for name in names]
+            if len(limit) == 2 and limit[0].isdigit() and limit[1].isdigit():
+                yield int(limit[0]) / int(limit[1])
+            if folder == base:
+                break
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def set_threads() -> int:
+    """Let torch use `usable_cores` threads, unless the user has said how many; returns them."""
+    if not any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")):
+        torch.set_num_threads(usable_cores())
+    return torch.get_num_threads()
+
+
+def cores_taken(seconds: float = 0.2) -> float:
+    """Cores' worth of work that other processes did while this one watched for so many seconds."""
+    import psutil
+
+    own = psutil.Process()
+    own.cpu_percent()  # counting starts
+    used = sum(psutil.cpu_percent(seconds, percpu=True))
+    return max(0.0, used - own.cpu_percent()) / 100
+
+
+def busy_notice() -> str:
+    """A sentence for readers of times where other processes are at work; else nothing."""
+    taken = cores_taken()
+    if taken < BUSY:
+        return ""
+    count = os.cpu_count() or 1
+    return (
+        f"The machine is busy: other processes take {taken:.1f} of its {count} cores, so that "
+        "times below are longer than on an idle one."
+    )

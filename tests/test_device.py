@@ -94,3 +94,68 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(device, "_glibc", lambda: None)
     with freed_memory_kept():
         assert device._inside == 0
+
+
+def write_machine(root, groups, files):
+    """What Linux says about two cores of two threads each, and about control groups."""
+    content = {"proc/self/cgroup": groups} | {f"sys/fs/cgroup/{k}": v for k, v in files.items()}
+    for cpu in range(4):
+        place = f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
+        content[place] = f"{cpu % 2},{cpu % 2 + 2}\n"
+    for name, text in content.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+V1 = "4:memory:/a\n3:cpu,cpuacct:/a/b\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="control groups are Linux's")
+@pytest.mark.parametrize(
+    ("cpus", "groups", "files", "cores"),
+    [
+        ({0, 1, 2, 3}, "", {}, 2),  # no group: physical cores
+        ({0, 2}, "", {}, 1),  # both threads of one core
+        ({0, 1, 2, 3}, "0::/a/b\n", {"a/b/cpu.max": "max 100000\n"}, 2),
+        ({0, 1, 2, 3}, "0::/a/b\n", {"a/b/cpu.max": "150000 100000\n"}, 1),
+        ({0, 1, 2, 3}, "0::/a/b\n", {"a/b/cpu.max": "max 1", "a/cpu.max": "50000 100000"}, 1),
+        ({0, 1, 2, 3}, "0::/outside\n", {"cpu.max": "120000 100000\n"}, 1),  # a container
+        ({0, 1, 2, 3}, "0::/a\n", {"a/cpu.max": "900000 100000"}, 2),  # more than there are
+        ({0, 1, 2, 3}, V1, {"cpu/a/b/cpu.cfs_quota_us": "-1"}, 2),
+        (
+            {0, 1, 2, 3},
+            V1,
+            {"cpu/a/cpu.cfs_quota_us": "100000", "cpu/a/cpu.cfs_period_us": "100000"},
+            1,
+        ),
+    ],
+)
+def test_cores_are_physical_and_within_the_limit_of_the_group(
+    tmp_path, monkeypatch, cpus, groups, files, cores
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: cpus)
+    write_machine(tmp_path, groups, files)
+    assert device.usable_cores(tmp_path) == cores
+
+
+def test_threads_are_the_cores_unless_the_user_says_otherwise(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    monkeypatch.setattr(device, "usable_cores", lambda: 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    device.set_threads()
+    assert not chosen
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    device.set_threads()
+    assert chosen == [3]
+
+
+def test_a_busy_machine_is_named_and_an_idle_one_is_not(monkeypatch):
+    monkeypatch.setattr("psutil.cpu_percent", lambda seconds, percpu: [100.0, 60.0])
+    monkeypatch.setattr("psutil.Process.cpu_percent", lambda self: 30.0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert device.cores_taken() == pytest.approx(1.3)
+    assert "busy: other processes take 1.3 of its 2 cores" in device.busy_notice()
+    monkeypatch.setattr("psutil.Process.cpu_percent", lambda self: 150.0)
+    assert device.busy_notice() == ""

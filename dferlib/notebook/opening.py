@@ -20,6 +20,7 @@ from IPython.display import Markdown, display
 from dferlib.datasets import DatasetError, check_store, choose_classes
 from dferlib.datasets.batches import ClipLoader, denormalise
 from dferlib.datasets.store import FrameStore
+from dferlib.device import busy_notice, set_threads
 from dferlib.evidence import costs, sentences, tables, verdict
 from dferlib.evidence.runs import results_folder
 from dferlib.figures import plots
@@ -56,6 +57,7 @@ class Opened:
         own_classes: bool = False,
         pictures: Mapping[str, Any] | None = None,
     ) -> None:
+        set_threads()
         paper = load_protocol(slug)
         settings = check_parameters(slug, namespace, datasets=paper.datasets, extras=extras)
         recipe = paper.resolve(settings.preset, settings.dataset, slug)
@@ -245,7 +247,8 @@ class Opened:
     def banner(self) -> Banner:
         """Say where pixels come from, what is run, and what of the preset is left out."""
         said = f"Only a part of the preset, figures go to figures-partial: {'; '.join(self.part)}"
-        return banner(self.settings, self.store.source, self.recipe, said if self.part else "")
+        said = " ".join(part for part in (said if self.part else "", busy_notice()) if part)
+        return banner(self.settings, self.store.source, self.recipe, said)
 
     def data(self):
         """What was found in the data before anything is trained, on one screen."""
