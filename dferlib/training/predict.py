@@ -7,8 +7,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 from torch import nn
 
 from dferlib.datasets.batches import ClipLoader
@@ -60,6 +58,9 @@ def embed(features: np.ndarray, *, seed: int = 0) -> np.ndarray:
     The perplexity is 30, or a third of the other clips where there are fewer. t-SNE is not defined
     below four clips; those are placed on their principal axes alone.
     """
+    from sklearn.decomposition import PCA  # a twentieth of a notebook's start, for one figure
+    from sklearn.manifold import TSNE
+
     count, width = features.shape
     if count < 4:
         points, axes = np.zeros((count, 2)), min(2, count - 1, width)
