@@ -36,7 +36,7 @@ PARTS = {
     "page": Part("speed/page.py", "seconds", "results/speed/README.md and speed.svg"),
     "start": Part("start.py", "1 min", "results/speed/start-<device>.json"),
     "gpu": Part("gpu.py", "hours on a GPU, in parts of nine minutes", "results and out/gpu"),
-    "layers": Part("models/layers.py", "1 min", "printed"),
+    "layers": Part("models/layers.py", "2 min", "results/speed/layers-<network>.json"),
     "ceflnet": Part("models/ceflnet.py", "5 min", "results/ceflnet/speed-batch<videos>.json"),
     "crops": Part("datasets/crops.py", "10 min", "results/faces/crops.json"),
     "mutations": Part("datasets/mutations.py", "15 min", "results/robustness/mutations.json"),
