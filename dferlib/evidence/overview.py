@@ -94,7 +94,7 @@ def show_summary(summary: pd.DataFrame) -> Table:
     shown["n"] = ran["n"].astype("Int64")
     shown["verdict"] = ran["verdict"].fillna("")
     shown["clips needed"] = ran["clips_needed"]
-    shown["status"] = ran["status"] + ("; " + ran["note"]).fillna("")
+    shown["status"] = ran["status"] + ran["note"].map("; {}".format, na_action="ignore").fillna("")
     caption = "Published on real data, ours on the source named, in per cent where it says so"
     prose = ("paper", "dataset", "source", "preset", "metric", "verdict", "status")
     style = lay_out(shown, caption, named="row", prose=prose)
