@@ -15,6 +15,7 @@ import importlib
 import time
 import warnings
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -130,12 +131,18 @@ def init_key(init: str, settings: Pretraining | None = None) -> str:
     """What decides the initial weights besides the model itself; part of every run's id."""
     if init == "synthetic":
         settings = settings or Pretraining()
-        faces = plan_standin("pretraining", settings.fraction).fingerprint()
+        faces = _faces(settings.fraction)
         return f"synthetic:{digest({'settings': vars(settings), 'faces': faces})}"
     if init in INITS or init.startswith(RUN):
         return init  # the id of a run tells its weights
     path = Path(init).expanduser()
     return f"path:{file_digest(path)[:12]}" if path.is_file() else f"path:{init}"
+
+
+@cache
+def _faces(fraction: float) -> dict:
+    """What identifies the faces of pre-training; planned once a process, which takes seconds."""
+    return plan_standin("pretraining", fraction).fingerprint()
 
 
 def pretrained_as(name: str, options: dict) -> tuple[str, dict]:
