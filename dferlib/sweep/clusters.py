@@ -45,9 +45,8 @@ import secrets
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 import torch
@@ -73,8 +72,7 @@ SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Shares:
+class Shares(NamedTuple):
     """How this machine is shared out: number of workers, and what each of them has."""
 
     workers: int

@@ -48,6 +48,7 @@ class Task:
     folder: Path
     device: str = "cpu"
     before: Task | Path | None = None  # the stage that gives its first weights, or a checkpoint
+    fit: Callable[..., State] = fit  # that of several processes: dferlib.training.data_parallel
 
     @property
     def init(self) -> str:
@@ -236,7 +237,7 @@ class Task:
         layout = self._layout()
         seed_everything(self.seed)
         options = {"seed": self.seed, "checkpoint": self.checkpoint, "layout": layout}
-        state = fit(model, self.loader(), self.split, recipe, **options, on_epoch=on_epoch)
+        state = self.fit(model, self.loader(), self.split, recipe, **options, on_epoch=on_epoch)
         save_weights(model, self.weights, {"run_id": self.id})
         return initial, state
 

@@ -146,11 +146,15 @@ class Tally:
 
 
 def score_epoch(
-    state: State, loader: ClipLoader, split: Split, recipe: Recipe
+    state: State,
+    loader: ClipLoader,
+    split: Split,
+    recipe: Recipe,
+    predict: Callable[..., np.ndarray] = predict,
 ) -> tuple[dict, np.ndarray]:
     """Return loss and accuracy on validation and test clips, and the test probabilities (N, K).
 
-    A part without clips has no scores.
+    A part without clips has no scores. Another `predict` may share the clips out.
     """
     clips = np.concatenate([split.val, split.test])
     both = predict(state.model, loader, clips, recipe.precision, state.layout)

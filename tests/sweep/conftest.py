@@ -1,0 +1,56 @@
+"""A cache of its own with a frame store of noise where the Oulu-CASIA stand-in would lie."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dferlib.datasets.building import build_store
+from dferlib.datasets.sources import find_source
+from dferlib.datasets.store import store_name
+from dferlib.protocols import load_protocol
+from dferlib.sweep.planning import choose_settings
+
+
+def fill(source, folder, size):
+    """Fill the store of a source with noise, which takes no time to render."""
+    lengths = source.manifest["n_frames"].to_numpy()
+
+    def job(rows):
+        count = int(lengths[list(rows)].sum())
+
+        def make(size):
+            noise = np.random.default_rng(rows[0]).integers(0, 256, (count, size, size, 3))
+            return noise.astype(np.uint8), {}, {}
+
+        return make
+
+    path = folder / "stores" / store_name(source, size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    build_store(replace(source, job=job), path, size, workers=1, progress=False)
+
+
+@pytest.fixture(scope="package")
+def own_cache(tmp_path_factory):
+    """A cache for the sweeps of these tests, which their workers get from the environment."""
+    before, folder = os.environ.get("DFER_CACHE"), tmp_path_factory.mktemp("cache")
+    os.environ["DFER_CACHE"] = str(folder)
+    recipe = load_protocol("stcam").resolve("smoke", "oulu", "stcam")
+    source = find_source("oulu", "synthetic", fraction=recipe.fraction)
+    fill(source, folder, recipe.store_size)
+    yield folder
+    if before is not None:
+        os.environ["DFER_CACHE"] = before
+
+
+@pytest.fixture
+def smoke(own_cache):
+    """Settings of STCAM at smoke on that store; what is given is changed."""
+
+    def make(results, **changes):
+        given = {"preset": "smoke", "source": "synthetic", "variants": "baseline,stcam"}
+        given |= {"device": "cpu", "results_dir": str(results), "folds": "1,2"}
+        return choose_settings("stcam", "oulu", **given | changes)
+
+    return make
