@@ -17,7 +17,7 @@ from dferlib.training.train import create_optimizer, seed_everything
 
 
 def make_task(folder):
-    """A training without dropout, of a network with batch norms, whose last batch is of one clip."""
+    """A training of a network with batch norms, without dropout; its last batch is of one clip."""
     store = make_store(subjects=10, size=36)
     paper = load_protocol("stcam")
     (task,) = plan_tasks(paper, "smoke", ["stcam"], [1], [0], store, folder)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dferlib.analysis.full_cost import Size, size_of
+from dferlib.analysis.full_cost import Size, gpu_hours, operations_of, size_of, what_of
 from dferlib.datasets import choose_classes, load_store
 from dferlib.datasets.sources import find_source
 from dferlib.datasets.store import FrameStore, store_name
@@ -36,6 +36,7 @@ STATES = ("finished", "resumable", "to do")
 CPU_CORE_FLOPS = 40e9
 GPU_FLOPS = HOUR_TFLOPS * 1e12
 PRETRAINING_FRAMES = 40_000  # of the stand-in for pre-training, where it is not filled yet
+_PRECISIONS = ("float32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class Item:
     def operations(self) -> float:
         """Operations of the whole training: a step takes three forward passes, testing one."""
         task, split = self.task, self.task.split
-        tested = (len(split.val) + len(split.test)) * task.recipe.epochs
-        return 2.0 * self.size.macs * (3 * task.clips_seen + tested)
+        tested = len(split.val) + len(split.test)
+        return operations_of(task.recipe, self.size.macs, len(split.train), tested)
 
     @property
     def store_path(self) -> Path:
@@ -236,7 +237,7 @@ class SweepPlan:
     @property
     def gpu_hours(self) -> float:
         """Hours of the same operations on one data-centre card at `HOUR_TFLOPS`."""
-        return sum(item.operations for item in self.left) / GPU_FLOPS / 3600
+        return gpu_hours(sum(item.operations for item in self.left))
 
     @cached_property
     def disk(self) -> int:
@@ -293,10 +294,7 @@ def _item(settings: Settings, task: Task) -> Item:
     one = {"variants": (task.variant,), "folds": (task.fold,), "seeds": (task.seed,)}
     one |= {"source": task.store.source}  # auto: a worker has to take the same
     order = Order(settings.model_copy(update=one), task.id)
-    recipe = task.recipe
-    shape = (3, recipe.num_frames, recipe.input_size, recipe.input_size)
-    options = tuple(sorted(recipe.model_options().items()))
-    size = size_of(recipe.model, options, len(task.store.classes), shape)
+    size = size_of(*what_of(task.recipe, len(task.store.classes)))
     return Item(task, order, task.state, size)
 
 
@@ -327,6 +325,3 @@ def _weights_there() -> set[str]:
             names = ("name", "options", "store_size", "input_size", "num_frames")
             found.add(json.dumps({k: record[k] for k in names}, sort_keys=True))
     return found
-
-
-_PRECISIONS = ("float32", "bf16")

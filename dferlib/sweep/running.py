@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
-from dferlib.analysis.full_cost import training_bytes
+from dferlib.analysis.full_cost import training_bytes, what_of
 from dferlib.files import cache_folder
 from dferlib.sweep import work
 from dferlib.sweep.clusters import Shares, check_workers, open_client
@@ -42,11 +42,8 @@ class Report:
 
 def training_memory(item: Item) -> int:
     """Bytes of memory that a training is taken to need: counted tensors, and a process."""
-    recipe = item.task.recipe
-    options = tuple(sorted(recipe.model_options().items()))
-    shape = (3, recipe.num_frames, recipe.input_size, recipe.input_size)
-    classes = len(item.task.store.classes)
-    return PROCESS_BYTES + training_bytes(recipe.model, options, classes, shape, recipe.batch_size)
+    recipe, classes = item.task.recipe, len(item.task.store.classes)
+    return PROCESS_BYTES + training_bytes(*what_of(recipe, classes), recipe.batch_size)
 
 
 def jobs_of(plan: SweepPlan, threads: int) -> list[Job]:

@@ -78,10 +78,9 @@ def test_what_is_planned_needs_no_store_and_counts_what_has_to_be_made(smoke, tm
     assert plan.gpu_hours == pytest.approx(flops / 40e12 / 3600)
     assert plan.hours == pytest.approx(sum(plan.seconds.values()) / 3600 / 2)
     item = plan.items[0]
-    seen = item.task.clips_seen
-    split = item.task.split
-    tested = (len(split.val) + len(split.test)) * item.task.recipe.epochs
-    assert item.operations == 2 * item.size.macs * (3 * seen + tested)
+    split, recipe = item.task.split, item.task.recipe
+    tested = (len(split.val) + len(split.test)) * recipe.epochs
+    assert item.operations == 2 * item.size.macs * (3 * item.task.clips_seen + tested)
 
 
 def test_papers_and_datasets_that_do_not_exist_are_refused():
