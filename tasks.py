@@ -3,6 +3,8 @@
     python tasks.py env                     make .venv from requirements.lock
     python tasks.py run                     execute a notebook on procedural faces
     python tasks.py run -p dataset ckplus   ... with other parameters
+    python tasks.py sweep --papers stcam    train on all cores what notebooks then read
+    python tasks.py all                     every stored result from nothing, into out/results
     python tasks.py test                    lint and tests
 
 Every task may be repeated: what is there already is not made again. The Makefile calls this file.
@@ -27,12 +29,14 @@ LOCK = ROOT / "requirements.lock"
 CONSTRAINTS = ROOT / "constraints.txt"
 NEEDED = ("3.11", "3.12", "3.13")
 DISK_GB = 8
+OWN_RESULTS = ("--results-dir", "out/results")  # those in git would be read, and nothing trained
 STRIPPED = "metadata.papermill metadata.dferlib metadata.widgets cell.metadata.papermill"
 
 
 def main() -> int:
     """Run one task; returns the exit code of what failed, or 0."""
-    tasks = {f.__name__: f for f in (env, run, test, lint, tidy, lock, clean)}
+    named = (env, run, sweep, everything, test, lint, tidy, lock, clean)
+    tasks = {"all" if f is everything else f.__name__: f for f in named}  # all is a builtin
     name, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("help", [])
     if name in ("help", "-h", "--help"):
         for task, function in tasks.items():
@@ -91,6 +95,19 @@ def run(rest: list[str]) -> None:
     base = ROOT / Path(given["results_dir"] or "results").expanduser()
     for folder in sorted((base / chosen.notebook).glob(f"{given['dataset']}-*/figures")):
         print(f"its figures:           {folder}")
+
+
+def sweep(rest: list[str]) -> None:
+    """Train what --papers, --datasets, --preset ... name, several at a time; --plan stops early."""
+    env([])
+    call(PYTHON, "-m", "dferlib.sweep", *rest)
+
+
+def everything(rest: list[str]) -> None:
+    """Make every stored result from nothing, into out/results; prints its plan and asks first."""
+    env([])
+    given = () if any(word.startswith("--results-dir") for word in rest) else OWN_RESULTS
+    call(PYTHON, "-m", "dferlib.sweep", "all", *given, *rest)
 
 
 def test(rest: list[str]) -> None:

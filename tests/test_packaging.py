@@ -236,6 +236,19 @@ def test_run_passes_parameters_on_and_says_where_things_are(tasks, monkeypatch, 
     assert "stcam-ckplus.html" in capsys.readouterr().out
 
 
+def test_all_and_sweep_are_calls_of_the_sweep(tasks, monkeypatch):
+    monkeypatch.setattr(tasks, "env", lambda rest: None)
+    tasks.sweep(["--papers", "stcam", "--plan"])
+    tasks.everything(["--plan"])
+    tasks.everything(["--results-dir", "results"])
+    called = [words[2:] for words in tasks.calls]
+    assert called == [
+        ["dferlib.sweep", "--papers", "stcam", "--plan"],
+        ["dferlib.sweep", "all", "--results-dir", "out/results", "--plan"],
+        ["dferlib.sweep", "all", "--results-dir", "results"],
+    ]
+
+
 def test_help_lists_what_the_makefile_offers(capsys, monkeypatch):
     module = load_tasks()
     monkeypatch.setattr(sys, "argv", ["tasks.py", "help"])

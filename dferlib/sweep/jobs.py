@@ -183,7 +183,7 @@ class Crew:
             raise SweepError(self._gone("the scheduler went away"))
         tries = self.count[job.name]
         if future.status == "error":  # its worker died, and those of the tries that Dask made
-            self._give_up(job, Failure(job.title, _reason(future.exception()), tries))
+            self._give_up(job, Failure(job.title, reason_of(future.exception()), tries))
             return
         outcome: Outcome = future.result()
         if not outcome.error:
@@ -221,7 +221,7 @@ def _said(resources: Mapping[str, float]) -> str:
     return ", ".join(parts) or "nothing declared"
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The error in one line; of a worker that died again and again, why that may be."""
     if type(error).__name__ == "KilledWorker":
         return (

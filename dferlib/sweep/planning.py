@@ -101,14 +101,15 @@ def choose_settings(
     known = {slug: (*load_protocol(slug).datasets, OWN_CLIPS) for slug in slugs}
     every = sorted({name for names in known.values() for name in names} - {OWN_CLIPS})
     named = _chosen("dataset", datasets, tuple(every), also=(OWN_CLIPS,))
+    for name in ("results_dir", "init"):  # workers may have another current folder
+        if (path := Path(parameters.get(name, "")).expanduser()).exists() or name == "results_dir":
+            parameters |= {name: str(path.resolve())} if parameters.get(name) else {}
     found = []
     for slug in slugs:
         for dataset in (name for name in known[slug] if name in named):
             given = {**parameters, "dataset": dataset}
             own = load_protocol(slug).datasets
             found.append(check_parameters(slug, given, datasets=own))
-    if not found:
-        raise ValueError(f"none of {', '.join(slugs)} reports on any of {', '.join(named)}")
     return found
 
 

@@ -28,8 +28,8 @@ def kill_the_first(logs):
 
 def test_two_workers_one_of_them_killed_give_the_bits_of_one(smoke, own_cache, tmp_path):
     plan = SweepPlan([*smoke(tmp_path / "two"), *smoke(tmp_path / "two")], TWO.workers)
-    assert [item.state for item in plan.items] == ["to do"] * 4, "the same training once only"
-    assert "4 trainings: 0 finished, 0 resumable, 4 to do" in str(plan)
+    assert [item.state for item in plan.items] == ["to do"] * 2, "the same training once only"
+    assert "2 trainings: 0 finished, 0 resumable, 2 to do" in str(plan)
     assert "first: 0 frame stores to fill, 0 pre-trainings" in str(plan)
     killer = threading.Thread(target=kill_the_first, args=(own_cache / "sweep" / "logs",))
     killer.start()
@@ -41,14 +41,14 @@ def test_two_workers_one_of_them_killed_give_the_bits_of_one(smoke, own_cache, t
     assert said[0].startswith("2 workers of 1 threads at tcp://127.0.0.1")
     assert said[1].startswith("dashboard: ")
     logs = {i.task.id: work.log_path(i.task.id).read_text() for i in plan.items}
-    assert sum(text.count("begins: ") for text in logs.values()) > 4, "one began twice"
+    assert sum(text.count("begins: ") for text in logs.values()) > 2, "one began twice"
     assert all("epoch 1 of 1: " in text and "ends after" in text for text in logs.values())
     one = SweepPlan(smoke(tmp_path / "one"))
     for item in one.items:
         work.train(item.order, work.Means(threads=1))
     check_equal(one, plan)
     again = SweepPlan(smoke(tmp_path / "two"))
-    assert (again.count("finished"), again.left) == (4, ())
+    assert (again.count("finished"), again.left) == (2, ())
     assert again.hours == again.disk == 0
 
 
@@ -88,7 +88,7 @@ def test_papers_and_datasets_that_do_not_exist_are_refused():
         choose_settings("stcm")
     with pytest.raises(ValueError, match="unknown dataset: 'olu'; did you mean 'oulu'"):
         choose_settings("stcam", "olu")
-    with pytest.raises(ValueError, match="none of stcam reports on any of dfew"):
+    with pytest.raises(ValueError, match=r"unknown dataset: 'dfew'. Valid: ckplus, fol"):
         choose_settings("stcam", "dfew")
     pairs = [
         (s.slug, s.dataset) for s in choose_settings("stcam,hacn", "oulu,afew", preset="quick")
