@@ -84,23 +84,23 @@ def _clips(dataset: str) -> pd.DataFrame:
     return synthetic_source(dataset, 1.0, None).manifest
 
 
-def protocol_costs(slug: str) -> pd.DataFrame:
-    """What a paper's full protocol costs on each of its datasets, one seed.
+def protocol_costs(slug: str, preset: str = "paper") -> pd.DataFrame:
+    """What a paper's full protocol, or another preset, costs on each of its datasets, one seed.
 
     Columns paper, dataset, clips, rows, folds, runs (rows times folds), macs (one clip, the paper's
     own network), run_operations and run_gpu_hours (one training of it), operations and gpu_hours
     (all runs), memory (bytes in a step, float32), store (bytes).
     """
     paper = load_protocol(slug)
-    return pd.DataFrame([_protocol(paper, dataset) for dataset in paper.datasets])
+    return pd.DataFrame([_protocol(paper, dataset, preset) for dataset in paper.datasets])
 
 
-def _protocol(paper: Paper, dataset: str) -> dict:
+def _protocol(paper: Paper, dataset: str, preset: str) -> dict:
     clips, classes = _clips(dataset), len(paper.classes[dataset])
     spent, own = 0.0, None
-    rows = paper.variants_of("paper", dataset)
+    rows = paper.variants_of(preset, dataset)
     for row in rows:
-        recipe = paper.resolve("paper", dataset, row)
+        recipe = paper.resolve(preset, dataset, row)
         size = size_of(*what_of(recipe, classes))
         each = [operations_of(recipe, size.macs, *counts) for counts in _counts(recipe, clips)]
         spent += sum(each)
@@ -114,7 +114,7 @@ def _protocol(paper: Paper, dataset: str) -> dict:
         "clips": len(clips),
         "rows": len(rows),
         "folds": len(recipe.folds),
-        "runs": sum(len(paper.resolve("paper", dataset, row).folds) for row in rows),
+        "runs": sum(len(paper.resolve(preset, dataset, row).folds) for row in rows),
         "macs": size.macs,
         "run_operations": single,
         "run_gpu_hours": gpu_hours(single),
@@ -138,7 +138,7 @@ def _counts(recipe: Recipe, clips: pd.DataFrame) -> Iterator[tuple[int, int]]:
         yield len(split.train), len(split.val) + len(split.test)
 
 
-def growth(slug: str) -> pd.DataFrame:
+def growth(slug: str, preset: str = "paper") -> pd.DataFrame:
     """How a step of the paper's own network grows when frames or resolution are doubled.
 
     Columns paper, what ("frames", "resolution"), low and high (the two sizes), times (MACs), memory
@@ -146,7 +146,7 @@ def growth(slug: str) -> pd.DataFrame:
     length. Clips are not counted: twice as many clips are twice as many steps.
     """
     paper = load_protocol(slug)
-    recipe = paper.resolve("paper", paper.datasets[0], slug)
+    recipe = paper.resolve(preset, paper.datasets[0], slug)
     frames, side = recipe.num_frames, recipe.input_size
     cases = (
         ("frames", frames, 2 * frames, (side, side)),

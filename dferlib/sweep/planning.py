@@ -101,9 +101,10 @@ def choose_settings(
     known = {slug: (*load_protocol(slug).datasets, OWN_CLIPS) for slug in slugs}
     every = sorted({name for names in known.values() for name in names} - {OWN_CLIPS})
     named = _chosen("dataset", datasets, tuple(every), also=(OWN_CLIPS,))
-    for name in ("results_dir", "init"):  # workers may have another current folder
-        if (path := Path(parameters.get(name, "")).expanduser()).exists() or name == "results_dir":
-            parameters |= {name: str(path.resolve())} if parameters.get(name) else {}
+    if parameters.get("results_dir"):  # workers may have another current folder
+        parameters["results_dir"] = str(Path(parameters["results_dir"]).expanduser().resolve())
+    if (weights := Path(parameters.get("init", "")).expanduser()).is_file():
+        parameters["init"] = str(weights.resolve())
     found = []
     for slug in slugs:
         for dataset in (name for name in known[slug] if name in named):

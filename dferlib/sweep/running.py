@@ -15,7 +15,7 @@ from dferlib.files import cache_folder
 from dferlib.sweep import work
 from dferlib.sweep.clusters import Shares, check_workers, open_client
 from dferlib.sweep.jobs import Crew, Failure, Job
-from dferlib.sweep.planning import Item, SweepPlan
+from dferlib.sweep.planning import Item, Order, SweepPlan
 from dferlib.sweep.work import Means, log_path
 
 if TYPE_CHECKING:
@@ -53,25 +53,26 @@ def jobs_of(plan: SweepPlan, threads: int) -> list[Job]:
     jobs, stores, weights = [], {}, {}
     for path, item in plan.stores.items():
         name, title = f"store-{item.task.id}", f"frame store {path.name}"
-        jobs.append(Job(name, work.fill_store, (item.order, means), title, resources=common))
+        arguments = (work.fill_store, item.order, means)
+        jobs.append(Job(name, on_worker, arguments, title, resources=common))
         stores[path] = name
     for key, item in plan.pretrainings.items():
         name, title = f"weights-{item.task.id}", f"pre-training of {item.task.recipe.model}"
         needs = frozenset({stores[item.store_path]} if item.store_path in stores else ())
-        arguments = (item.order, means)
-        jobs.append(Job(name, work.pretrain, arguments, title, needs, common))
+        arguments = (work.pretrain, item.order, means)
+        jobs.append(Job(name, on_worker, arguments, title, needs, common))
         weights[key] = name
     for item in plan.left:
         needs = {stores.get(item.store_path), weights.get(item.pretrained)} - {None}
         asked = common | {"MEMORY": training_memory(item)}
-        arguments = (item.order, means)
+        arguments = (work.train, item.order, means)
         title = item.order.title
         jobs.append(Job(item.task.id, on_worker, arguments, title, frozenset(needs), asked))
     return jobs
 
 
-def on_worker(order: work.Order, means: Means) -> str:
-    """`work.train` on a Dask worker: with the GPU that is its own, and epochs told to the client.
+def on_worker(do: Callable[[Order, Means], str], order: Order, means: Means) -> str:
+    """Do something of `dferlib.sweep.work` on a Dask worker: on its own GPU, and telling epochs.
 
     A worker that is named by a number, as those of a LocalCluster are, has the GPU of that number.
     """
@@ -83,7 +84,7 @@ def on_worker(order: work.Order, means: Means) -> str:
     def say(row: dict[str, Any]) -> None:
         worker.log_event(TOPIC, row)
 
-    return work.train(order, Means(means.threads, gpu, say))
+    return do(order, Means(means.threads, gpu, say))
 
 
 class Progress:
