@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dferlib.sweep.errors import SweepError
+from dferlib.training.train import TrainingError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 TRIES = 3
 POLL_SECONDS = 0.5
-# What is wrong with the order itself: a setting, the data, a training that diverges. Versions too:
-# SweepError is none of them, but a worker with other code does not change by being asked again.
-HOPELESS = (ValueError, TypeError, LookupError, SweepError)
+# What is wrong with the order itself: a setting, the data, a training that diverges. Versions, too:
+# a worker with other code does not change by being asked again.
+HOPELESS = (ValueError, TypeError, LookupError, SweepError, TrainingError)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Failure:
         return f"{self.title}: {tried}: {self.reason}"
 
 
-def attempt(do: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
+def attempt(do: Callable[..., Any], *arguments: Any) -> Outcome:
     """Do a job; runs on a worker, and raises nothing that a job raises."""
     from distributed import get_worker
 
@@ -117,7 +118,10 @@ class Crew:
             raise
 
     def _workers(self) -> dict[str, dict]:
-        return self.client.scheduler_info(n_workers=-1)["workers"]
+        try:
+            return self.client.scheduler_info(n_workers=-1)["workers"]
+        except OSError as error:  # those of a closed connection are some
+            raise SweepError(self._gone("the scheduler went away")) from error
 
     def _refuse_unfitting(self) -> None:
         """Raise SweepError where no worker has what a job asks for: it would wait for ever."""
@@ -150,10 +154,11 @@ class Crew:
         future = self.client.submit(
             attempt,
             job.do,
-            job.arguments,
+            *job.arguments,
             key=f"{job.name}-try{tried}",
             resources=_asked(job, declared),
             workers=others if tried > 1 and others else None,
+            allow_other_workers=tried > 1 and bool(others),  # where those are gone
             pure=False,
         )
         self.running[future] = job
