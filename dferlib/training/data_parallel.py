@@ -75,9 +75,10 @@ def fit_together(
     """
     pieces = in_pieces(loader)
     state = start(model, pieces, len(split.train), recipe, layout)
-    state.criterion = WholeLoss(state.criterion, pieces)
     if checkpoint is not None:
         resume(state, checkpoint)
+    alone = state.criterion  # checkpoints are those of one process
+    state.criterion = WholeLoss(alone, pieces)
     lay_out_model(state.model, state.layout)
     state.optimizer.register_step_pre_hook(average_gradients)
     while state.epoch < recipe.epochs:
@@ -89,7 +90,7 @@ def fit_together(
         row |= scores | {"seconds": round(time.perf_counter() - started, 2)}
         state.finish_epoch(row, probabilities)
         if checkpoint is not None and dist.get_rank() == 0:
-            save_checkpoint(state, checkpoint)
+            save_checkpoint(replace(state, criterion=alone), checkpoint)
         dist.barrier()
         if on_epoch is not None:
             on_epoch(row)

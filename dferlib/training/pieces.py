@@ -161,17 +161,6 @@ class WholeLoss(nn.Module):
         classes = put_together(target.double(), piece).long()
         return self.criterion(whole[0], classes, *whole[1:])
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The loss's own state, so that checkpoints are those of one process."""
-        stateful = isinstance(self.criterion, nn.Module)
-        return self.criterion.state_dict(*args, **kwargs) if stateful else {}
-
-    def load_state_dict(self, state: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Take the loss's own state."""
-        if isinstance(self.criterion, nn.Module):
-            return self.criterion.load_state_dict(state, *args, **kwargs)
-        return None
-
 
 def average_gradients(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     """Replace every gradient by its mean over the processes; a hook before an optimiser's step."""
