@@ -16,12 +16,12 @@ from dferlib.training.tasks import plan_tasks
 from dferlib.training.train import create_optimizer, seed_everything
 
 
-def make_task(folder):
+def make_task(folder, batch_size=47):
     """A training of a network with batch norms, without dropout; its last batch is of one clip."""
     store = make_store(subjects=10, size=36)
     paper = load_protocol("stcam")
     (task,) = plan_tasks(paper, "smoke", ["stcam"], [1], [0], store, folder)
-    settings = {"width": 0.1, "epochs": 2, "batch_size": 47, "lr": 0.01, "flip": True}
+    settings = {"width": 0.1, "epochs": 2, "batch_size": batch_size, "lr": 0.01, "flip": True}
     return replace(task, recipe=task.recipe.override(**settings))
 
 
@@ -56,7 +56,7 @@ def main(folder):
             kept[loss] = gradients(task, loss, loader, average_gradients, mode)
         if dist.get_rank() == 0:
             torch.save(kept, folder / "gradients.pt")
-        run_together(task)
+        run_together(make_task(folder / "two", batch_size=16))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_gradients_and_norms_are_those_of_one_process(ended, loss):
 
 
 def test_the_run_is_that_of_one_process(ended, tmp_path):
-    task = parallel_steps.make_task(tmp_path)
+    task = parallel_steps.make_task(tmp_path, batch_size=16)
     one = task.run()
     two = load_run(ended / "two", task.id)
     assert len(two.history) == 2
