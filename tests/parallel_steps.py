@@ -21,7 +21,7 @@ def make_task(folder, batch_size=47):
     store = make_store(subjects=10, size=36)
     paper = load_protocol("stcam")
     (task,) = plan_tasks(paper, "smoke", ["stcam"], [1], [0], store, folder)
-    settings = {"width": 0.1, "epochs": 2, "batch_size": batch_size, "lr": 0.01, "flip": True}
+    settings = {"width": 0.1, "epochs": 2, "batch_size": batch_size, "lr": 0.001, "flip": True}
     return replace(task, recipe=task.recipe.override(**settings))
 
 
