@@ -28,6 +28,7 @@ STAMP = VENV / "dferlib-env.sha256"  # written last: there, the environment is c
 LOCK = ROOT / "requirements.lock"
 CONSTRAINTS = ROOT / "constraints.txt"
 NEEDED = ("3.11", "3.12", "3.13")
+EXTRAS = ("test", "video", "face", "sweep", "site")
 DISK_GB = 8
 OWN_RESULTS = ("--results-dir", "out/results")  # those in git would be read, and nothing trained
 STRIPPED = "metadata.papermill metadata.dferlib metadata.widgets cell.metadata.papermill"
@@ -149,7 +150,7 @@ def lock(rest: list[str]) -> None:
     uv = shutil.which("uv") or shutil.which("uv", path=str(BIN))
     if not uv:
         sys.exit(say("lock needs uv: `pip install uv`, or see its documentation"))
-    extras = [part for name in ("test", "video", "face") for part in ("--extra", name)]
+    extras = [part for name in EXTRAS for part in ("--extra", name)]
     form = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate")
     wheels = ("--only-binary", ":all:", "--no-binary", "grad-cam")  # that one has no wheel
     header = ("--no-header", "-q", "-o", LOCK)

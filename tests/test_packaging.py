@@ -97,16 +97,16 @@ def test_the_conda_environment_holds_the_dependencies_and_a_reason_for_each():
     assert pip[0] == "-c constraints.txt"
     assert pip[-1].startswith("-e .")
     names = pip[1:-1]
-    declared = {canonicalize_name(item.name) for item in requirements("face", "video")}
+    declared = {canonicalize_name(item.name) for item in requirements("face", "video", "sweep")}
     assert set(CARD.split()) <= set(names) <= declared
-    everywhere = {item.name for item in requirements("face", "video")} - declared
+    everywhere = {item.name for item in requirements("face", "video", "sweep")} - declared
     assert not everywhere
     reasons = dict(re.findall(r"^\s+- ([\w-]+) # (.+)$", read("environment.yml"), re.M))
     assert set(names) == set(reasons)
 
 
 def test_what_the_package_imports_is_declared():
-    known = {canonicalize_name(item.name) for item in requirements("face", "video")}
+    known = {canonicalize_name(item.name) for item in requirements("face", "video", "sweep")}
     owners = packages_distributions()
     undeclared = {}
     for path in (ROOT / "dferlib").rglob("*.py"):
