@@ -3,8 +3,7 @@
     python benchmarks/datasets/tables.py                       # 10,000 and 100,000 clips
 
 Clips are folders of frames, ten to a subject, hard links to one picture. Seconds are those of a
-core, of the second reading: the first one waits for the disk. The record goes to
-results/store/tables.json.
+core, of a tree that was just written. The record goes to results/store/tables.json.
 """
 
 import argparse
@@ -45,7 +44,6 @@ def measure(place: Path, clips: int, frames: int) -> dict:
     """Seconds of a core to read a table of so many clips, and to make ten folds of it."""
     root = place / str(clips)
     write_tree(root, clips, frames)
-    load_manifest("folder", root)
     started = time.process_time()
     manifest = load_manifest("folder", root)
     read = time.process_time()
