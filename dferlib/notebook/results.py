@@ -112,7 +112,7 @@ class Results(Comparisons):
         if rows:
             predictions = predictions[predictions["variant"].isin(rows)]
         scored = scoring.score_variants(predictions, self.classes, self.rule)
-        shown = pd.DataFrame({"row": [self.labels.get(name, name) for name in scored.index]})
+        shown = pd.DataFrame({"row": [self.row_labels.get(name, name) for name in scored.index]})
         for name in ("war", "uar"):
             ends = scored[[name, f"{name}_low", f"{name}_high"]].to_numpy()
             shown[f"{name.upper()} [95 %]"] = [layout.with_interval(*row) for row in ends]
@@ -147,7 +147,7 @@ class Results(Comparisons):
         Says so where the result is against it.
         """
         asked = (row, others, self.rule, metric)
-        found = sentences.compare_rows(self.predictions, self.classes, *asked, self.labels)
+        found = sentences.compare_rows(self.predictions, self.classes, *asked, self.row_labels)
         found = found or f"Not compared: these rows were not run; {self.command(variant=row)}"
         display(Markdown(f"**Claim:** {text}\n\n**Here** ({self.store.source}): {found}"))
 
@@ -260,7 +260,7 @@ class Results(Comparisons):
             said = f"No verdict on rows: `{reference}` and another row of a table on"
             display(Markdown(f"{said} {self.settings.dataset} are needed."))
         else:
-            label = self.labels.get(reference, reference)
+            label = self.row_labels.get(reference, reference)
             display(verdict.show_judged(judged, label))
         self.published_claims()
 

@@ -240,3 +240,12 @@ def test_schematics_are_captioned_and_described(tmp_path, monkeypatch):
     assert "product after M^C and F;" in alt  # round two bends
     assert [files["name"] for *_, files in kept] == ["figure3", "figure5"]
     plt.close("all")
+
+
+def test_no_part_of_a_study_hides_a_name_of_another():
+    found = {}
+    for part in Study.__mro__[:-1]:
+        for name in vars(part):
+            if not name.startswith("__"):
+                found.setdefault(name, []).append(part.__name__)
+    assert not {name: parts for name, parts in found.items() if len(parts) > 1}
