@@ -112,7 +112,7 @@ class Results(Comparisons):
         if rows:
             predictions = predictions[predictions["variant"].isin(rows)]
         scored = scoring.score_variants(predictions, self.classes, self.rule)
-        shown = pd.DataFrame({"row": [self.row_labels.get(name, name) for name in scored.index]})
+        shown = pd.DataFrame({"row": [self.label_of(name) for name in scored.index]})
         for name in ("war", "uar"):
             ends = scored[[name, f"{name}_low", f"{name}_high"]].to_numpy()
             shown[f"{name.upper()} [95 %]"] = [layout.with_interval(*row) for row in ends]
@@ -132,8 +132,7 @@ class Results(Comparisons):
     def folds(self) -> None:
         """WAR and UAR of every row in each fold, their mean, and how far folds and seeds differ."""
         asked = (self.predictions, self.classes, self.rule)
-        labels = {slug: variant.label for slug, variant in self.paper.variants.items()}
-        display(folds_table(*asked, labels).style.format(precision=2, na_rep=""))
+        display(folds_table(*asked, self.row_labels).style.format(precision=2, na_rep=""))
         display(Markdown(caption_folds(*asked)))
 
     def gaps(self) -> None:
@@ -260,7 +259,7 @@ class Results(Comparisons):
             said = f"No verdict on rows: `{reference}` and another row of a table on"
             display(Markdown(f"{said} {self.settings.dataset} are needed."))
         else:
-            label = self.row_labels.get(reference, reference)
+            label = self.label_of(reference)
             display(verdict.show_judged(judged, label))
         self.published_claims()
 
