@@ -16,7 +16,7 @@ from IPython.display import Markdown, display
 import dferlib
 from dferlib.files import write_atomic
 from dferlib.notebook.parameters import Settings
-from dferlib.protocols import Recipe, load_protocol
+from dferlib.protocols import Recipe, list_protocols, load_protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +73,8 @@ def banner(
     )
     listed = [f"{d.name}: {d.value} instead of {d.paper} ({d.reason})" for d in recipe.deviations()]
     colours = "#8a1c1c;color:#ffffff" if synthetic else "#e6f0e6;color:#10331a"
-    stage = load_protocol(recipe.slug).describe_stage(recipe)
+    named = recipe.slug in list_protocols()  # the benchmark is nobody's paper and has no stage
+    stage = load_protocol(recipe.slug).describe_stage(recipe) if named else ""
     said = [what, facts, *([stage] if stage else []), *([left_out] if left_out else [])]
     text = [title, *said, USE_NOTICE, *(f"  differs from the paper: {d}" for d in listed)]
     return Banner(_banner_html(title, said, listed, colours), "\n".join(text))
