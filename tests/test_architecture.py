@@ -19,7 +19,7 @@ FLOORS = (
     {"datasets", "evidence"},
     {"training", "analysis"},
     {"notebook"},
-    {"sweep"},
+    {"sweep", "teaching"},
 )
 # Tables and figures are remade on a laptop from files on disk, and so is what a paper says.
 WITHOUT_TORCH = {"files", "names", "protocols", "figures", "evidence"}
