@@ -76,20 +76,22 @@ def film_clips(
     subjects: int = 10,
     *,
     takes: int = 1,
-    num_frames: int = 5,
+    frames: int | tuple[int, ...] = 5,
     size: int = 32,
     difficulty: str | Difficulty = "easy",
     course: str = "neutral_to_peak",
     classes: Sequence[str] = CLASSES,
 ) -> Clips:
-    """Film every person with every expression, `takes` times, each clip in `num_frames` frames.
+    """Film every person with every expression, `takes` times, each clip in `frames` frames.
 
-    The frames lie evenly from the first to the last; one frame is the last, the peak of the course
-    "neutral_to_peak". About 10 ms a frame of 32 pixels. The same arguments give the same pixels.
+    They lie evenly from the first to the last of 25, or are those that are named; one frame is the
+    last, the peak of the course "neutral_to_peak". About 10 ms a frame
+    of 32 pixels. The same arguments give the same pixels.
     """
     setting = find_difficulty(difficulty)
-    chosen = np.linspace(0, FRAMES - 1, num_frames).round().astype(int)
-    chosen = chosen if num_frames > 1 else np.array([FRAMES - 1])
+    if isinstance(frames, int):
+        even = np.linspace(0, FRAMES - 1, frames) if frames > 1 else np.array([FRAMES - 1])
+        frames = tuple(even.round().astype(int).tolist())
     rows, scenes = [], []
     for subject in range(subjects):
         people = sample_identities(2, SEED, start=2 * subject)
@@ -97,12 +99,12 @@ def film_clips(
             for take in range(takes):
                 key = ("lesson", subject, name, take)
                 scene = make_scene(course, name, FRAMES, setting, key, ("lesson", subject), people)
-                scenes.append(scene.take(torch.from_numpy(chosen)))
+                scenes.append(scene.take(torch.tensor(frames)))
                 rows.append((label, subject))
-    frames, truth = film(scenes, size)
-    shape = (len(scenes), num_frames)
+    pixels, truth = film(scenes, size)
+    shape = (len(scenes), len(frames))
     labels, owners = np.array(rows).T
     masks = truth["mask"].reshape(*shape, *truth["mask"].shape[1:]) / 255
     aus = truth["aus"].astype(np.float32).reshape(*shape, *truth["aus"].shape[1:])
-    pixels = frames.reshape(*shape, size, size, 3)
+    pixels = pixels.reshape(*shape, size, size, 3)
     return Clips(pixels, labels, owners, masks.astype(np.float32), aus, tuple(classes))
