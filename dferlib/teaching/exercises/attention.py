@@ -50,7 +50,7 @@ def _added_before(x: Tensor, w1: Tensor, w2: Tensor) -> Tensor:
 
 EXERCISES = (
     Exercise(
-        key="attention.1",
+        key="attention.3",
         expected=attend,
         mistakes=(
             Mistake(
@@ -70,7 +70,7 @@ EXERCISES = (
         calls=((_draw(3, 8), _draw(3, 8), _draw(3, 8)), (_draw(5, 4), _draw(5, 4), _draw(5, 4))),
     ),
     Exercise(
-        key="attention.2",
+        key="attention.1",
         expected=channel_weights,
         mistakes=(
             Mistake(_mean_only, "Equation 1 pools twice: the maximum is missing."),
@@ -87,7 +87,7 @@ EXERCISES = (
         calls=((_draw(2, 6, 3, 4, 4), _draw(2, 6), _draw(6, 2)),),
     ),
     Exercise(
-        key="attention.3",
+        key="attention.4",
         expected=0.2,
         mistakes=(
             Mistake(0, "The scores go to 0, the weights do not: a softmax always adds up to 1."),
@@ -97,7 +97,7 @@ EXERCISES = (
         well="An even share: attention that is scaled to nothing is the mean.",
     ),
     Exercise(
-        key="attention.4",
+        key="attention.2",
         expected=2 * 192 * 12,
         mistakes=(
             Mistake(192 * 12, "That is one of the two layers; the second leads back to 192."),

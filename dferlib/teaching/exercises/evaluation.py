@@ -44,7 +44,7 @@ def _to_first(curves: np.ndarray) -> float:
 
 EXERCISES = (
     Exercise(
-        key="evaluation.1",
+        key="evaluation.2",
         expected=uar,
         mistakes=(
             Mistake(
@@ -67,7 +67,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        key="evaluation.2",
+        key="evaluation.3",
         expected=1 / 7,
         mistakes=(
             Mistake(0, "One class is always right: its recall is 1."),
@@ -80,7 +80,7 @@ EXERCISES = (
         well="However uneven the classes are. WAR would be the share of the largest one.",
     ),
     Exercise(
-        key="evaluation.3",
+        key="evaluation.1",
         expected=lambda train, test: set(train) & set(test),
         mistakes=(
             Mistake(
