@@ -26,7 +26,7 @@ EXERCISES = (
         tolerance=1e-6,
     ),
     Exercise(
-        key="reading.2",
+        key="reading.4",
         expected=2,
         mistakes=(
             Mistake(0.61, "Those are the points between the two rows. How many clips are they?"),
@@ -37,7 +37,7 @@ EXERCISES = (
         tolerance=1e-6,
     ),
     Exercise(
-        key="reading.3",
+        key="reading.5",
         expected=allowed_by(322, 324, 327).p_low,
         mistakes=(
             Mistake(0.25, "That is one tail: the test is two-sided."),
@@ -52,7 +52,7 @@ EXERCISES = (
         well="Whatever the two models did on single clips, these counts cannot be significant.",
     ),
     Exercise(
-        key="reading.4",
+        key="reading.2",
         expected=printed,
         mistakes=(
             Mistake(
@@ -73,7 +73,7 @@ EXERCISES = (
         calls=((322, 327), (428, 480), (161, 208), (1, 3)),
     ),
     Exercise(
-        key="reading.5",
+        key="reading.3",
         expected=find_count(98.46, 327) is not None,
         mistakes=(
             Mistake(
