@@ -23,10 +23,10 @@ def test_right_answers_each_mistake_and_no_answer_get_their_own_words(exercise):
     assert judge(exercise, "no idea at all").kind in ("wrong", "nearly")
 
 
-@every_exercise
+@pytest.mark.parametrize(
+    "exercise", [one for one in EVERY if one.calls], ids=lambda exercise: exercise.key
+)
 def test_a_function_that_is_not_written_yet_is_no_mistake(exercise):
-    if not exercise.calls:
-        pytest.skip("no function is asked for")
     assert judge(exercise, lambda *arguments: None).kind == "empty"
     broken = judge(exercise, lambda *arguments: 1 / 0)
     assert broken.kind == "wrong"
@@ -48,7 +48,7 @@ MEMBERS = Exercise("x.3", {"a", "b"}, (), "think")
         (SHARE, 25, "nearly", "per cent"),
         (SHARE, -0.25, "nearly", "sign"),
         (SHARE, 0.5, "wrong", "think"),
-        (SHARE, True, "wrong", "think"),
+        (SHARE, True, "nearly", "number"),
         (SHARE, "a quarter", "nearly", "number"),
         (SHARE, lambda: 0.25, "nearly", "brackets"),
         (PAIR, (1, 2), "right", ""),
