@@ -6,6 +6,7 @@ is the registry.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,22 @@ def check(key: str, answer: Any = None) -> Verdict:
     if key not in known:
         raise ValueError(unknown_name("exercise", key, known))
     return judge(known[key], answer)
+
+
+class Verdicts(dict[str, Verdict]):
+    """Verdicts by key of the exercise, a line each where a notebook shows them."""
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{key}: {verdict!r}" for key, verdict in self.items())
+
+    def _repr_html_(self) -> str:
+        parts = (f"<p>{key}</p>{v._repr_html_()}" for key, v in self.items())
+        return "".join(parts)
+
+
+def check_all(answers: Mapping[str, Any]) -> Verdicts:
+    """Judge several answers, {key: answer}; raises as `check` does."""
+    return Verdicts({key: check(key, answer) for key, answer in answers.items()})
 
 
 def list_lessons() -> tuple[str, ...]:

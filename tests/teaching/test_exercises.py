@@ -1,12 +1,19 @@
 """Exercises: what is right, nearly right, wrong or empty, each with the hint that fits."""
 
+import ast
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from dferlib.teaching.check import check, exercises_of, list_lessons
+from dferlib.protocols import list_protocols
+from dferlib.teaching.check import check, check_all, exercises_of, list_lessons
 from dferlib.teaching.exercise import WORDS, Exercise, Mistake, Verdict, judge
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 EVERY = [exercise for lesson in list_lessons() for exercise in exercises_of(lesson).values()]
 every_exercise = pytest.mark.parametrize("exercise", EVERY, ids=lambda exercise: exercise.key)
 
@@ -81,6 +88,18 @@ def test_an_unknown_exercise_names_the_known_ones():
         check("faces.9")
     with pytest.raises(ValueError, match=r"lesson.*'face'.*faces"):
         check("face.1")
+
+
+@pytest.mark.parametrize("paper", list_protocols())
+def test_a_papers_notebook_calls_its_checks(paper):
+    book = json.loads((NOTEBOOKS / f"{paper}.ipynb").read_text(encoding="utf-8"))
+    text = "".join(book["cells"][-1]["source"])
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    answers = ast.literal_eval(code.partition("check_all(")[2].rstrip().removesuffix(")"))
+    assert list(answers) == list(exercises_of(paper))
+    verdicts = check_all(answers)
+    assert {verdict.kind for verdict in verdicts.values()} == {"empty"}
+    assert all(key in verdicts._repr_html_() and key in repr(verdicts) for key in answers)
 
 
 def test_a_verdict_is_shown_as_words_and_not_by_colour_alone():
