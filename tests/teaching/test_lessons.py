@@ -71,6 +71,7 @@ def test_a_lesson_runs_and_its_solutions_are_right(path, monkeypatch, capsys):
     assert "False" not in capsys.readouterr().out  # what is compared with the package agrees
 
 
+@pytest.mark.notebook
 def test_the_first_notebook_runs_in_a_kernel(tmp_path):
     out = execute(FOLDER / "00_start_here.ipynb", tmp_path / "out.ipynb", progress=False)
     text = out.read_text(encoding="utf-8")
