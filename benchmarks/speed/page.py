@@ -17,7 +17,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.speed.cases import SIZES
-from dferlib.figures.plots import PALETTE, STYLE
+from dferlib.figures.palette import CURVE_COLOURS
+from dferlib.figures.plots import STYLE
 from dferlib.files import project_root, write_atomic
 from dferlib.models import list_models
 
@@ -84,7 +85,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, 1.2 + 0.22 * len(rows)), sharey=True)
         places = range(len(rows))
-        for kind, colour in zip(KINDS, PALETTE, strict=False):
+        for kind, colour in zip(KINDS, CURVE_COLOURS, strict=False):
             left.plot(rows[f"x {kind}"], places, "o", color=colour, label=kind, markersize=5)
         left.set(xscale="log", xlabel="times as fast as the plain way")
         left.axvline(1, color="0.6", linewidth=0.8)
