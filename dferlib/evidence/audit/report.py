@@ -37,8 +37,11 @@ def audit_numbers(table: pd.DataFrame) -> pd.DataFrame:
 def audit_papers(paper: str | None = None) -> pd.DataFrame:
     """Return the findings on the five papers, or of one of them what concerns it."""
     found = audit_numbers(printed_numbers())
-    if paper is None:
-        return found
+    return found if paper is None else concerning(found, paper)
+
+
+def concerning(found: pd.DataFrame, paper: str) -> pd.DataFrame:
+    """Return of findings on all papers those on one (its slug), alone or among several."""
     named = found["found"].str.contains(rf"\b{paper}\b") & (found["paper"] == "several")
     return found[(found["paper"] == paper) | named].reset_index(drop=True)
 
