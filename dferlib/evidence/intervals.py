@@ -55,19 +55,33 @@ def subject_interval(
     Several seeds of a clip count as one clip that is right in part. Of a single clip nothing is
     known of others, and the interval is that of one throw. ValueError for another metric or method.
     """
-    rows = choose(predictions, select)
-    unit, codes = units_of(rows)
-    y_true, y_pred = (rows[name].to_numpy(int) for name in ("y_true", "y_pred"))
-    hits, sizes = _by_unit(codes, y_true, y_pred, len(classes))
-    copies = len(rows) / rows["clip_id"].nunique() if "clip_id" in rows else 1.0
-    hits, sizes = hits / copies, sizes / copies
+    unit, hits, sizes = _shares(predictions, classes, select)
     value = float(estimate(hits, sizes, metric)[0])
     if len(sizes) == 1:
-        low, high = _clopper_pearson(np.float64(value), 1.0, level)
+        low, high = exact_interval(np.float64(value), 1.0, level)
         return Interval(value, float(low), float(high), level, unit, 1)
     options = {"level": level, "resamples": resamples, "seed": seed}
     low, high = interval(hits, sizes, metric, method, **options)
     return Interval(value, float(low), float(high), level, unit, len(sizes))
+
+
+def independent_clips(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    metric: str = "war",
+    *,
+    select: str = "last",
+    level: float = 0.95,
+) -> float:
+    """Return of how many independent clips `subject_interval` is the `exact_interval` by default.
+
+    1 for a single unit.
+    """
+    _, hits, sizes = _shares(predictions, classes, select)
+    if len(sizes) == 1:
+        return 1.0
+    value, influence = estimate(hits, sizes, metric)
+    return float(_independent_clips(value, influence, sizes, metric, level))
 
 
 def covers(persons: int) -> str:
@@ -77,6 +91,16 @@ def covers(persons: int) -> str:
         return "cover {} to {} % in a simulation with {} persons".format(*COVERED[many], many)
     said = "cover {} to {} % in a simulation with {} persons".format(*COVERED[few], few)
     return f"{said} (too wide) and {COVERED[many][0]} to {COVERED[many][1]} % with {many}"
+
+
+def _shares(predictions: pd.DataFrame, classes: Sequence[str], select: str):
+    """What a unit is, and what each got right and had of each class, the seeds averaged."""
+    rows = choose(predictions, select)
+    unit, codes = units_of(rows)
+    y_true, y_pred = (rows[name].to_numpy(int) for name in ("y_true", "y_pred"))
+    hits, sizes = _by_unit(codes, y_true, y_pred, len(classes))
+    copies = len(rows) / rows["clip_id"].nunique() if "clip_id" in rows else 1.0
+    return unit, hits / copies, sizes / copies
 
 
 def _by_unit(codes: np.ndarray, y_true: np.ndarray, y_pred: np.ndarray, k: int):
@@ -110,7 +134,7 @@ def interval(
     value, influence = estimate(hits, sizes, metric)
     if method in ("wilson", "korn-graubard"):
         n = _independent_clips(value, influence, sizes, metric, level)
-        return (_wilson if method == "wilson" else _clopper_pearson)(value, n, level)
+        return (_wilson if method == "wilson" else exact_interval)(value, n, level)
     if method == "logit-t":
         half = student.ppf((1 + level) / 2, len(sizes) - 1)
         return _logit(value, _deviation(influence), half, half)
@@ -177,8 +201,10 @@ def _independent_clips(value, influence, sizes, metric, level):
     return np.where(np.isfinite(n), np.minimum(n * shrink**2, clips), clips)
 
 
-def _clopper_pearson(value, n, level):
-    """Exact binomial ends for real-valued counts."""
+def exact_interval(
+    value: ArrayLike, n: ArrayLike, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of Clopper and Pearson's interval of a share of n clips, n not whole, too."""
     right, tail = value * n, (1 - level) / 2
     low = beta.ppf(tail, np.maximum(right, _EDGE), n - right + 1)
     high = beta.ppf(1 - tail, right + 1, np.maximum(n - right, _EDGE))
