@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ from dferlib.analysis import cost
 from dferlib.evidence import layout, scoring, sentences, summary, tables, verdict
 from dferlib.evidence.audit import report
 from dferlib.evidence.folds_table import caption_folds, folds_table
+from dferlib.evidence.handed_in import shown
+from dferlib.files import project_root
 from dferlib.models import create_model
 from dferlib.notebook.comparisons import Comparisons
 
@@ -262,6 +265,12 @@ class Results(Comparisons):
             label = self.label_of(reference)
             display(verdict.show_judged(judged, label))
         self.published_claims()
+
+    def handed_in(self) -> None:
+        """What holders of this dataset's licence measured and handed in, beside the published."""
+        where = (self.paper, (project_root() or Path()) / "results", self.settings.dataset)
+        found = shown.handed_in_rows(*where) if self.printed_here else pd.DataFrame()
+        display(shown.show_handed_in(found) if len(found) else Markdown(shown.NONE_YET))
 
     def save(self, numbers: Sequence[int]) -> None:
         """Put this run's rows of these tables into the summary, if it is all of its preset."""
