@@ -16,11 +16,9 @@ def cell(value: Any) -> str:
 
     None and NaN are empty; whole numbers have commas, others as many digits as they were given.
     """
-    if value is None or isinstance(value, float) and math.isnan(value):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return _MARKS.sub(r"\\\1", html.escape(" ".join(str(value).split()), quote=False))
 

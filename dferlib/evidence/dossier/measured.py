@@ -52,9 +52,10 @@ def worth_table(paper: Paper, results: Path) -> str:
             rows += [(where, *row) for row in _peeking(paper, predictions, classes)]
     heads = ("runs", "difference", "against", "points of WAR [95 %]", "p", "clips")
     said = table(heads, rows, "No run of today's presets is stored yet.")
-    changed = {d.name for d in paper.resolve("quick", paper.datasets[0], paper.slug).deviations()}
+    quick = paper.resolve("quick", paper.datasets[0], paper.slug)
+    changed = sorted(f"`{found.name}`" for found in quick.deviations())
     rest = (
-        f"The {len(changed)} settings that `quick` changes together ({', '.join(sorted(changed))}) "
+        f"The {len(changed)} settings that `quick` changes together ({', '.join(changed)}) "
         "were not measured one by one: what a number of `quick` loses by them is not known."
     )
     return f"{said}\n\n{rest}"
@@ -72,7 +73,7 @@ def _readings(
             continue
         pair = predictions[predictions["variant"].isin([name, base])]
         found = compare_models(pair, classes, base, LAST).iloc[0]
-        ends = (100 * found[f"war_{end}"] for end in ("difference", "low", "high"))
+        ends = (round(100 * found[f"war_{x}"], 1) + 0.0 for x in ("difference", "low", "high"))
         label = paper.variants[name].label if name in paper.variants else name
         points = with_interval(*ends, 1, signed=True)
         yield label, base, points, f"{found['p_war']:.3f}", int(found["n"])
@@ -93,8 +94,8 @@ def contradictions_table(paper: Paper, results: Path) -> str:
     """The printed numbers that cannot be, or that differ from another print of themselves."""
     found = overview.read_results(results, "evidence/audit.csv")
     found = flagged(concerning(found.fillna({"table": "", "row": ""}), paper.slug))
-    rows = found[["table", "dataset", "row", "check", "printed", "verdict", "text"]]
-    heads = ("table", "dataset", "row", "check", "printed", "verdict", "what was found")
+    rows = found[["table", "dataset", "row", "check", "printed", "found", "verdict", "text"]]
+    heads = ("table", "dataset", "row", "check", "printed", "found", "verdict", "in words")
     return table(heads, rows.itertuples(index=False), "The audit flags nothing.")
 
 
@@ -121,7 +122,7 @@ def verdicts_table(paper: Paper, results: Path) -> str:
 
 
 def power_table(paper: Paper, results: Path) -> str:
-    """Which of the paper's own differences could be significant at all, by printed numbers alone."""
+    """Which of the paper's own differences could be significant at all, by what is printed."""
     every = overview.read_results(results, "evidence/claims.csv")
     own = overview.main_claims(every)
     rows = [

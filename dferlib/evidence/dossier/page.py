@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dferlib.evidence.dossier import measured, published
 from dferlib.evidence.dossier.markdown import section, table
-from dferlib.evidence.handed_in.shown import handed_in_rows
+from dferlib.evidence.handed_in.shown import NONE_YET, handed_in_rows
 from dferlib.files import write_atomic
 from dferlib.protocols import Paper, load_protocol
 
@@ -18,8 +18,8 @@ MADE = "<!-- made by python -m dferlib.evidence.dossier: change what it reads, n
 def dossier(paper: Paper, results: Path) -> str:
     """Return the page of a paper as Markdown, from its protocol and the results folder."""
     on_faces = (
-        "Runs of `synthetic` are on procedural faces: they say whether rows differ in the published "
-        "direction there, and reproduce no number."
+        "Runs of `synthetic` are on procedural faces: they say whether rows differ in the "
+        "published direction there, and reproduce no number."
     )
     parts = [
         f"{MADE}\n\n# {paper.title}",
@@ -34,9 +34,7 @@ def dossier(paper: Paper, results: Path) -> str:
         ),
         section("What released code does", published.released_table(paper)),
         section("What the project does otherwise", measured.differences_table(paper)),
-        section(
-            "What each difference is worth", on_faces, measured.worth_table(paper, results)
-        ),
+        section("What each difference is worth", on_faces, measured.worth_table(paper, results)),
         section("What the paper leaves open", published.open_table(paper)),
         section("What is contradictory", measured.contradictions_table(paper, results)),
         section("Verdicts", on_faces, measured.verdicts_table(paper, results)),
@@ -59,5 +57,4 @@ def write_pages(papers: Iterable[str], results: Path) -> list[Path]:
 def _handed_in(paper: Paper, results: Path) -> str:
     rows = handed_in_rows(paper, results)
     shown = rows[["dataset", "row", "published", "handed in [95 %]", "n", "verdict", "by", "when"]]
-    none = "None yet: `results/handed-in/README.md` says what to run."
-    return table(list(shown), shown.itertuples(index=False), none)
+    return table(list(shown), shown.itertuples(index=False), NONE_YET)

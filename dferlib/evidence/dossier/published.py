@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import re
 import tokenize
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from dferlib.protocols import Paper, Reported
 from dferlib.protocols.reported import load_cells
 from dferlib.protocols.reported.released import released_code
 
-ASSUMED = "assumed"
+_PLACE = re.compile(r"§|Table|Eq|Fig")  # how a comment begins that names a place in the paper
 
 
 def setting_sources(paper: Paper) -> dict[str, str]:
@@ -30,7 +31,8 @@ def setting_sources(paper: Paper) -> dict[str, str]:
         tokens = list(tokenize.tokenize(file.readline))
     comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
     parsed = ast.parse(path.read_text(encoding="utf-8"))
-    (body,) = (n.body for n in parsed.body if isinstance(n, ast.ClassDef) and n.name == _name(paper))
+    name = recipe.__name__
+    (body,) = (n.body for n in parsed.body if isinstance(n, ast.ClassDef) and n.name == name)
     found = {}
     for node in body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -40,28 +42,21 @@ def setting_sources(paper: Paper) -> dict[str, str]:
     return found
 
 
-def _name(paper: Paper) -> str:
-    return type(paper.stated).__name__
-
-
 def settings_table(paper: Paper) -> str:
     """What the paper states of the training, each setting with its section."""
     sources = setting_sources(paper)
-    rows = [
-        (item.name, getattr(paper.stated, item.name), sources[item.name])
-        for item in dataclasses.fields(paper.stated)
-        if sources.get(item.name) and not sources[item.name].startswith(ASSUMED)
-    ]
-    own = [
+    stated = [name for name, source in sources.items() if _PLACE.match(source)]
+    rows = [(name, getattr(paper.stated, name), sources[name]) for name in stated]
+    rows += [
         (f"{name}, on {dataset}", value, "of this dataset alone")
         for dataset, changes in paper.own_settings.items()
         for name, value in changes.items()
+        if name in stated
     ]
-    stages = [
-        (f"stage before: {stage.data}", dict(stage.settings) or "as its own training", stage.section)
-        for stage in paper.stages.values()
-    ]
-    return table(("setting", "value", "where it stands"), [*rows, *own, *stages])
+    for stage in paper.stages.values():
+        changed = ", ".join(f"{name} {value}" for name, value in stage.settings.items())
+        rows.append((f"stage before: {stage.data}", changed or "not said", stage.section))
+    return table(("setting", "value", "where it stands"), rows)
 
 
 def datasets_table(paper: Paper) -> str:
@@ -81,7 +76,7 @@ def datasets_table(paper: Paper) -> str:
 
 
 def cells_table(paper: Paper) -> str:
-    """The printed cells of rows that are the paper's own and can be run here, and of its figures."""
+    """The printed cells of rows that can be run here, and of the paper's figures and text."""
     own = {(number, label) for v in paper.variants.values() for number, label in v.rows.items()}
     grouped: dict[tuple, list[Reported]] = {}
     for cell in load_cells(paper.slug):
@@ -135,9 +130,14 @@ def _settled(paper: Paper, setting: str) -> str:
 
 def open_table(paper: Paper) -> str:
     """What the paper leaves open, and how it was settled."""
-    stated = {item.name for item in dataclasses.fields(paper.stated)}
-    rows = [
-        (point, getattr(paper.stated, point) if point in stated else "", why)
-        for point, why in paper.assumed.items()
-    ]
+    rows = [(point, _taken(paper, point), why) for point, why in paper.assumed.items()]
     return table(("point", "value taken", "settled by"), rows)
+
+
+def _taken(paper: Paper, point: str) -> str:
+    """The value of a setting, and that of a dataset that has its own; empty for other points."""
+    if point not in {item.name for item in dataclasses.fields(paper.stated)}:
+        return ""
+    own = {d: changes[point] for d, changes in paper.own_settings.items() if point in changes}
+    said = [str(getattr(paper.stated, point)), *(f"{value} on {d}" for d, value in own.items())]
+    return "; ".join(said)
