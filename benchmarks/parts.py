@@ -43,6 +43,7 @@ PARTS = {
     "store": Part("datasets/store.py", "10 min", "results/faces/store-<dataset>-<size>px.json"),
     "store-dfew": Part("datasets/store_dfew.py", "20 min", "results/store/dfew-<size>.json"),
     "coverage": Part("evidence/coverage.py", "hours", "results/evidence/coverage.csv"),
+    "operations": Part("evidence/operations.py", "2 min", "results/evidence/operations.csv"),
     "faces": Part("synthface/faces.py", "10 min", "results/faces/bars.json"),
     "sequences": Part("synthface/sequence_sheets.py", "5 min", "results/faces/*.png"),
     "naming": Part("synthface/naming.py", "2 min", "results/faces/naming"),

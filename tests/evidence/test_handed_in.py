@@ -275,4 +275,4 @@ def test_the_page_that_asks_is_the_one_that_is_made():
     results = project_root() / "results"
     made = (results / shown.FOLDER / "README.md").read_text(encoding="utf-8")
     assert made == page.page(results)
-    assert page.hours_of(72, tflops=40) == pytest.approx(1.0)
+    assert page.hours_of(144, tflops=40) == pytest.approx(1.0)

@@ -41,8 +41,8 @@ then open a pull request that adds it as `results/handed-in/<paper>-<dataset>-<y
 ## How long it takes
 
 One row over all folds of its preset and one seed, by counted operations; hours at an assumed
-{tflops} TFLOP/s, which a data-centre card may sustain in bf16. At another rate, divide: hours are 2
-x operations / rate. Datasets are whole copies; reading them and finding faces comes before.
+{tflops} TFLOP/s, which a data-centre card may sustain in bf16 and nobody has measured here: at half
+that rate it takes twice as long. Datasets are whole copies; finding faces comes before.
 
 {hours}
 
@@ -87,7 +87,7 @@ def hours_table(operations: pd.DataFrame) -> str:
     for key, part in operations.groupby(keys, sort=False):
         by = part.set_index("preset")
         spent = [
-            f"{hours_of(by.loc[preset, 'peta_macs']):.1f}" if preset in by.index else ""
+            f"{hours_of(by.loc[preset, 'peta_operations']):.1f}" if preset in by.index else ""
             for preset in ("paper", "gpu")
         ]
         count = by["trainings"].get("paper", "")
@@ -95,9 +95,9 @@ def hours_table(operations: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def hours_of(peta_macs: float, tflops: float = HOUR_TFLOPS) -> float:
-    """Return the hours that so many 10^15 multiply-accumulates (2 operations each) take."""
-    return 2 * peta_macs * 1e15 / (tflops * 1e12) / 3600
+def hours_of(peta_operations: float, tflops: float = HOUR_TFLOPS) -> float:
+    """Return the hours that so many 10^15 operations (2 of them are a MAC) take."""
+    return peta_operations * 1e15 / (tflops * 1e12) / 3600
 
 
 def page(results: Path) -> str:
