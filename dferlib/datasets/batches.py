@@ -203,11 +203,14 @@ class ClipLoader:
 
     def _batches(self, order: np.ndarray, draw: Draw) -> Iterator[Batch]:
         for clips in self._parts(order, draw):
-            target = send(self.labels(clips).astype(np.int64), self.device)
-            lengths = None
-            if draw.lengths is not None:
-                lengths = send(draw.lengths[clips], self.device)
-            yield Batch(self.gather(clips, draw), target, lengths)
+            yield self._batch(clips, draw)
+
+    def _batch(self, clips: np.ndarray, draw: Draw) -> Batch:
+        target = send(self.labels(clips).astype(np.int64), self.device)
+        lengths = None
+        if draw.lengths is not None:
+            lengths = send(draw.lengths[clips], self.device)
+        return Batch(self.gather(clips, draw), target, lengths)
 
     def _parts(self, order: np.ndarray, draw: Draw) -> Iterator[np.ndarray]:
         """Cut the order into batches; with padding none is larger than one without may be."""

@@ -11,13 +11,11 @@ methods; headings and prose stay in the notebook.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from dferlib.datasets import open_store
 from dferlib.datasets.store import FrameStore
 from dferlib.evidence import benchmark as tables
 from dferlib.evidence.tables import load_evidence
@@ -26,11 +24,12 @@ from dferlib.names import OWN_CLIPS
 from dferlib.notebook.benchmark_sections import Sections
 from dferlib.notebook.display import Banner, banner
 from dferlib.notebook.parameters import Settings, check_parameters, refusal
+from dferlib.notebook.request import request_of
 from dferlib.notebook.stress import SpoiltClips, corrupted_run, transferred_run
 from dferlib.protocols.benchmark import CLASSES, EXTRAS, PAPER, SLUG
 from dferlib.training import runner
 from dferlib.training.shares import share_tasks
-from dferlib.training.tasks import Task, plan_tasks
+from dferlib.training.tasks import Task
 
 PRESET = "preset"  # a parameter that is left to the preset
 
@@ -68,22 +67,11 @@ class Benchmark(Sections):
 
     def _open(self, settings: Settings) -> FrameStore:
         recipe = PAPER.resolve(self.preset, settings.dataset, settings.variants[0])
-        return open_store(
-            settings.dataset,
-            source=settings.source,
-            data_root=settings.data_root,
-            size=recipe.store_size,
-            fraction=recipe.fraction,
-            faces=recipe.faces,
-        )
+        return request_of(settings, PAPER).open(recipe)
 
     def _plan(self, dataset: str) -> list[Task]:
-        own, store = self.settings[dataset], self.stores[dataset]
-        asked = (self.preset, own.variants, own.folds, own.seeds, store, self.folders[dataset])
-        planned = plan_tasks(PAPER, *asked, own.device)
-        if self.init == "paper":
-            return planned
-        return [replace(t, recipe=t.recipe.override(init=self.init)) for t in planned]
+        own = self.settings[dataset]
+        return request_of(own, PAPER).plan(self.stores[dataset], own.variants, own.folds)
 
     def _first_seed(self, dataset: str) -> list[Task]:
         """The trainings of a dataset that are looked at closer: first seed, first fold."""

@@ -6,7 +6,6 @@ Everything that asks the training room for something stands here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,21 +16,20 @@ import pandas as pd
 import torch
 from IPython.display import Markdown, display
 
-from dferlib.datasets import DatasetError, check_store, choose_classes
+from dferlib.datasets import DatasetError, check_store
 from dferlib.datasets.batches import ClipLoader, denormalise
 from dferlib.datasets.store import FrameStore
 from dferlib.device import busy_notice, set_threads
 from dferlib.evidence import costs, sentences, tables, verdict
-from dferlib.evidence.runs import results_folder
 from dferlib.figures import plots
 from dferlib.models import create_model
 from dferlib.notebook.display import Banner, banner, display_figure, finish
 from dferlib.notebook.parameters import ParameterError, check_parameters
-from dferlib.protocols import Paper, Recipe, load_protocol
-from dferlib.protocols.stages import AS_PAPER, Choice, read_choice
-from dferlib.training import predict, runner, single_frame, stages
-from dferlib.training.stores import open_recipe_store
-from dferlib.training.tasks import Task, fit_extent, plan_tasks
+from dferlib.notebook.request import request_of
+from dferlib.protocols import load_protocol
+from dferlib.protocols.stages import AS_PAPER, read_choice
+from dferlib.training import planning, predict, runner, single_frame
+from dferlib.training.tasks import Task, fit_extent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,34 +52,33 @@ class Opened:
         namespace: Mapping[str, Any],
         *,
         extras: Mapping[str, str] | None = None,
-        own_classes: bool = False,
         pictures: Mapping[str, Any] | None = None,
     ) -> None:
         set_threads()
         paper = load_protocol(slug)
         settings = check_parameters(slug, namespace, datasets=paper.datasets, extras=extras)
-        recipe = paper.resolve(settings.preset, settings.dataset, slug)
-        self.everything = open_recipe_store(recipe, settings.source, settings.data_root)
-        self._own_classes, self._choice = own_classes, read_choice(settings.transfer)
-        self.store = self._chosen(self.everything, paper)
+        request = request_of(settings, paper)
+        self.everything = request.open(request.recipe(settings.dataset))
+        self.store = planning.own_clips(paper, self.everything)
         # few clips: more passes in an epoch; of your own with few subjects: fewer folds
         self.extent, folds = fit_extent(paper, settings.folds, self.store)
         self.paper, self.settings = paper, settings.model_copy(update={"folds": folds})
         recipe = paper.resolve(settings.preset, settings.dataset, slug, self.extent)
-        asked = {} if self._choice is None else {"transfer": self._choice.transfer}
+        choice = read_choice(settings.transfer)
+        asked = {} if choice is None else {"transfer": choice.transfer}
         self.recipe = recipe.override(**asked)
         self.classes = self.store.classes
         self.folder = settings.folder(self.store.source)
         self.rule = self.recipe.select
-        self.variant = slug if slug in settings.variants else settings.variants[-1]
+        self.variant = planning.main_row(paper, settings.variants)
         self.part = verdict.part_of(self.settings, self.recipe)
         self.tasks = self.plan_tasks(self.store, settings.variants, folds)
         self.simple: pd.DataFrame | None = None  # predictions of the single-frame CNN
         self.explained = False  # what holds for all tables was said
         self._pictures = dict(pictures or {})
         self._refuse_init(settings.init)
-        if self._choice and self._choice.checkpoint:
-            self._refuse_init(str(self._choice.checkpoint))
+        if choice and choice.checkpoint:
+            self._refuse_init(str(choice.checkpoint))
         plt.rcParams.update(plots.STYLE)
         pd.set_option("display.max_colwidth", None)
 
@@ -129,34 +126,14 @@ class Opened:
 
         With the stage before each. ParameterError where the data of that is not at hand.
         """
-        settings = self.settings
-        folder = self.folder_on(store.dataset)
-        asked = (settings.preset, variants, folds, settings.seeds, store, folder)
-        planned = plan_tasks(self.paper, *asked, settings.device)
-        if settings.init != AS_PAPER:
-            planned = [replace(t, recipe=t.recipe.override(init=settings.init)) for t in planned]
         try:
-            return stages.with_stages(planned, self.paper, self._choice, self._open_stage)
+            return request_of(self.settings, self.paper).plan(store, variants, folds)
         except DatasetError as error:
             raise ParameterError(
                 f"the stage before this training cannot be run: {error}\nName its data with "
                 "-p transfer DATASET=FOLDER, its stand-in with DATASET=synthetic, a file of "
                 "weights, or leave it out with none"
             ) from error
-
-    def _open_stage(self, recipe: Recipe, choice: Choice) -> tuple[FrameStore, Path]:
-        """The store of a stage, with the paper's classes, and the folder of its runs."""
-        settings, source = self.settings, choice.source or self.store.source
-        root = choice.root or (settings.data_root if source == "real" else None)
-        store = self._chosen(open_recipe_store(recipe, source, root), self.paper)
-        where = (recipe.slug, store.dataset, store.source, settings.preset, settings.results_dir)
-        return store, results_folder(*where)
-
-    def _chosen(self, store: FrameStore, paper: Paper) -> FrameStore:
-        """The clips of a store that are of the paper's classes, where the notebook says so."""
-        if self._own_classes and store.dataset in paper.classes:
-            return choose_classes(store, paper.classes[store.dataset])
-        return store
 
     def _refuse_init(self, init: str) -> None:
         """Raise ParameterError now, and not after hours, where a row cannot start as asked."""

@@ -18,6 +18,7 @@ from dferlib.evidence.handed_in import shown
 from dferlib.files import project_root
 from dferlib.models import create_model
 from dferlib.notebook.comparisons import Comparisons
+from dferlib.training import planning
 
 if TYPE_CHECKING:
     from torch import nn
@@ -160,13 +161,12 @@ class Results(Comparisons):
 
     def from_random(self) -> None:
         """The paper's own model from random weights beside the run's start, likewise trained."""
-        begun = [t for t in self.tasks if t.variant == self.variant and t.recipe.init != "random"]
-        if not begun:
+        fresh = planning.from_random(self.tasks, self.variant)
+        if not fresh:
             display(Markdown("This run starts from random weights: there is nothing to compare."))
             return
-        fresh = self.predictions_of([task.with_init("random") for task in begun])
         own = self.predictions[self.predictions["variant"] == self.variant]
-        self.scores(pd.concat([own, fresh]))
+        self.scores(pd.concat([own, self.predictions_of(fresh)]))
 
     def above_chance(self) -> None:
         """Whether intervals leave out chance and the share of the commonest class."""

@@ -25,15 +25,13 @@ def open_study(
     namespace: Mapping[str, Any],
     *,
     extras: Mapping[str, str] | None = None,
-    own_classes: bool = False,
     pictures: Mapping[str, Any] | None = None,
 ) -> Study:
     """Check a notebook's parameters, open its frame store and plan its trainings.
 
     Call it as ``open_study(slug, globals())`` in the first cell after the parameters. `extras` maps
-    the notebook's own parameters to their defaults; `own_classes` takes the paper's set of classes
-    where the dataset has another; `pictures` are settings of the recipe for clips that are shown
-    and not scored. Nothing is trained. Raises ParameterError with all that is wrong before
-    anything is computed, and DatasetError where real data are asked for and not there.
+    the notebook's own parameters to their defaults; `pictures` are settings of the recipe for clips
+    that are shown and not scored. Nothing is trained. Raises ParameterError with all that is wrong
+    before anything is computed, and DatasetError where real data are asked for and not there.
     """
-    return Study(slug, namespace, extras=extras, own_classes=own_classes, pictures=pictures)
+    return Study(slug, namespace, extras=extras, pictures=pictures)

@@ -216,6 +216,7 @@ PAPER = Paper(
     doi="10.3772/j.issn.1006-6748.2023.02.003",
     stated=EcnnFsaRecipe(),
     classes={"ckplus": _SEVEN, "afew": _SEVEN},
+    own_classes=True,
     variants=VARIANTS,
     presets={"smoke": _SMOKE, "quick": _QUICK, "gpu": _GPU, "paper": _PAPER},
     assumed=_ASSUMED,

@@ -121,6 +121,8 @@ class Paper:
     counts: Mapping[tuple[str, str], Count]  # (dataset, variant), or (dataset, "") for the others
     # dataset -> settings that the paper itself has for it, where they differ from `stated`
     own_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # its set of classes is taken where the dataset itself has another
+    own_classes: bool = False
     # row label -> why it cannot be run, of rows that the authors ran or took for their baseline
     not_run: Mapping[str, str] = field(default_factory=dict)
     # setting `transfer` of what the paper states -> what it says of that stage

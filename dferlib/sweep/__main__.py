@@ -17,7 +17,7 @@ from dferlib.files import project_root
 from dferlib.notebook.parameters import PARAMETERS
 from dferlib.sweep.clusters import Shares, share_out
 from dferlib.sweep.errors import SweepError
-from dferlib.sweep.everything import run_notebooks, stored_settings
+from dferlib.sweep.everything import left_to_notebooks, run_notebooks, stored_settings
 from dferlib.sweep.planning import SweepPlan, choose_settings
 from dferlib.sweep.running import run_sweep, training_memory
 
@@ -54,6 +54,10 @@ def _sweep(parsed: argparse.Namespace) -> int:
     _say(str(plan))
     if everything:
         _say(f"then {len(settings)} notebooks are executed, which read what was trained")
+    if beside := left_to_notebooks(settings):
+        _say("left to single cells of the notebooks: " + "; ".join(beside))
+    if everything:
+        _say("not in here: the benchmark, notebooks/90_benchmark.ipynb, which trains its own rows")
     if parsed.plan:
         return 0
     if plan.left and plan.disk > plan.room:

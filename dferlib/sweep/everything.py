@@ -1,7 +1,7 @@
 """Every stored result from nothing: the trainings by the sweep, then the notebooks, which read.
 
-What only a notebook trains, such as a longer clip or weights carried from another dataset, is
-trained by it.
+What a single cell of a notebook trains beside is trained by it (`IN_CELLS`), and so is the benchmark
+over all papers, `notebooks/90_benchmark.ipynb`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,19 @@ from dferlib.notebook.execution import NotebookError, execute
 from dferlib.notebook.parameters import Settings
 from dferlib.sweep.errors import SweepError
 from dferlib.sweep.planning import choose_settings
+
+# paper -> what its notebook trains in single cells, where its dataset and rows are asked for
+IN_CELLS = {
+    "stt": "Table 2's rows from torchvision's weights, stt without its stage, other depths",
+    "ecnn_fsa": "its network on the classes of CK+ itself",
+    "hacn": "AFEW's training and validation list",
+}
+
+
+def left_to_notebooks(settings: Iterable[Settings]) -> list[str]:
+    """What of these notebooks no sweep trains, a sentence each."""
+    slugs = dict.fromkeys(each.slug for each in settings)
+    return [f"{slug}: {IN_CELLS[slug]}" for slug in slugs if slug in IN_CELLS]
 
 
 def stored_settings(

@@ -9,29 +9,28 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dferlib.analysis.full_cost import Size, gpu_hours, operations_of, size_of, what_of
-from dferlib.datasets import choose_classes, load_store
-from dferlib.datasets.sources import find_source
-from dferlib.datasets.store import FrameStore, store_name
 from dferlib.evidence.runs import results_folder
 from dferlib.files import cache_folder, plain
 from dferlib.names import OWN_CLIPS, unknown_name
 from dferlib.notebook.parameters import Settings, check_parameters
+from dferlib.notebook.request import request_of
 from dferlib.protocols import list_protocols, load_protocol
 from dferlib.protocols.presets import HOUR_TFLOPS
 from dferlib.protocols.recipe import Recipe
+from dferlib.training.planning import Planned, own_clips, trained_for
 from dferlib.training.pretrain import Pretraining, init_key, pretrained_as
-from dferlib.training.tasks import Task, plan_tasks
+from dferlib.training.runner import STATES, state_of_stage
+from dferlib.training.stages import stages_of
+from dferlib.training.stores import locate_recipe_store
+from dferlib.training.tasks import Task
 
-STATES = ("finished", "resumable", "to do")
 # Assumed where no stored run tells: multiply-adds count as two operations a second.
 CPU_CORE_FLOPS = 40e9
 GPU_FLOPS = HOUR_TFLOPS * 1e12
@@ -43,19 +42,17 @@ _PRECISIONS = ("float32", "bf16")
 class Order:
     """One training as plain values, which a worker makes a `Task` of again.
 
-    `settings` name one variant, fold and seed. `run_id` is what the worker has to find, too: with
-    other code it would find another one.
+    `settings` name the variant, fold and seed of the row that it is trained for. `run_id` is what
+    the worker has to find among what is trained for this row: with other code it would not find
+    it. `kept` is whether its run is wanted, `passed_on` whether another training starts from its
+    last weights. `title` says in words what it is.
     """
 
     settings: Settings
     run_id: str
-
-    @property
-    def title(self) -> str:
-        """What it is, in words."""
-        s = self.settings
-        where = f"{s.slug} {s.dataset}-{s.source}-{s.preset}"
-        return f"{where} {s.variants[0]} fold {s.folds[0]} seed {s.seeds[0]}"
+    title: str
+    kept: bool = True
+    passed_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,8 +61,18 @@ class Item:
 
     task: Task
     order: Order
-    state: str
     size: Size
+
+    @cached_property
+    def state(self) -> str:
+        """How far it is; what others start from is finished when its last weights are there."""
+        states = [self.task.state] if self.order.kept else []
+        states += [state_of_stage(self.task)] if self.order.passed_on else []
+        return max(states, key=STATES.index)
+
+    def as_row(self) -> Item:
+        """The same, with its run wanted."""
+        return replace(self, order=replace(self.order, kept=True))
 
     @property
     def operations(self) -> float:
@@ -83,7 +90,7 @@ class Item:
     def pretrained(self) -> str:
         """Which pre-trained weights it starts from, as text to be compared; empty for none."""
         recipe = self.task.recipe
-        if recipe.init != "synthetic":
+        if self.task.init != "synthetic":
             return ""
         return json.dumps(plain(pretraining_of(recipe)), sort_keys=True)
 
@@ -126,47 +133,19 @@ def _chosen(
     return names
 
 
-def locate_store(settings: Settings, recipe: Recipe) -> FrameStore:
-    """Return the frame store of these settings, without frames where it is not filled yet."""
-    what = find_source(
-        settings.dataset,
-        settings.source,
-        settings.data_root,
-        recipe.fraction,
-        faces=recipe.faces,
-    )
-    path = cache_folder().absolute() / "stores" / store_name(what, recipe.store_size)
-    if path.is_dir():
-        return load_store(path)
-    return FrameStore(
-        manifest=what.manifest,
-        frames=np.empty((0, recipe.store_size, recipe.store_size, 3), np.uint8),
-        key="",
-        path=path,
-        size=recipe.store_size,
-        dataset=what.dataset,
-        source=what.source,
-        classes=what.classes,
-        pixels=what.pixels,
-    )
-
-
-def tasks_of(settings: Settings, store: FrameStore) -> list[Task]:
-    """The trainings of a notebook with these settings, on a store with the paper's classes."""
-    paper = load_protocol(settings.slug)
-    if settings.dataset in paper.classes:
-        store = choose_classes(store, paper.classes[settings.dataset])
-    folder = settings.folder(store.source)
-    asked = (settings.preset, settings.variants, settings.folds, settings.seeds, store, folder)
-    planned = plan_tasks(paper, *asked, settings.device)
-    if settings.init == "paper":
-        return planned
-    return [replace(t, recipe=t.recipe.override(init=settings.init)) for t in planned]
+def planned_for(settings: Settings) -> Iterator[Planned]:
+    """All that the notebook with these settings trains; no store is filled for it."""
+    request = request_of(settings, open_store=locate_recipe_store)
+    store = own_clips(request.paper, request.open(request.recipe(settings.dataset)))
+    rows = request.plan(store, settings.variants, settings.folds)
+    return trained_for(request.paper, rows)
 
 
 def pretraining_of(recipe: Recipe) -> dict[str, Any]:
     """What tells apart the pre-trained weights that a recipe starts from, but for precision."""
-    name, options = pretrained_as(recipe.model, recipe.model_options())
+    name, options = recipe.model, recipe.model_options()
+    if recipe.pretrain != "own":
+        name, options = pretrained_as(name, options)
     return {
         "name": name,
         "options": options,
@@ -184,11 +163,15 @@ class SweepPlan:
     """
 
     def __init__(self, settings: Iterable[Settings], slots: int = 1) -> None:
+        planned = [(each, one) for each in settings for one in planned_for(each)]
+        wanted = stages_of(one.task for _, one in planned if not one.stage)
+        needed = {(stage.folder, stage.id) for stage in wanted}
         found: dict[tuple[Path, str], Item] = {}
-        for each in settings:
-            recipe = load_protocol(each.slug).resolve(each.preset, each.dataset, each.variants[0])
-            for task in tasks_of(each, locate_store(each, recipe)):
-                found.setdefault((task.folder, task.id), _item(each, task))
+        for each, one in planned:
+            key = one.task.folder, one.task.id
+            if key in needed or not one.stage:
+                item = found.get(key) or _item(each, one.task, one.row, key in needed)
+                found[key] = item if one.stage else item.as_row()
         self.items = tuple(found.values())
         self.left = tuple(item for item in self.items if item.state != "finished")
         self.slots = max(1, slots)
@@ -279,8 +262,8 @@ class SweepPlan:
     def _by_paper(self) -> list[str]:
         groups: dict[tuple[str, str], list[Item]] = {}
         for item in self.items:
-            settings = item.order.settings
-            groups.setdefault((settings.slug, item.task.folder.name), []).append(item)
+            folder = item.task.folder
+            groups.setdefault((folder.parent.name, folder.name), []).append(item)
         lines = []
         for (slug, folder), items in groups.items():
             left = [item for item in items if item.state != "finished"]
@@ -292,19 +275,20 @@ class SweepPlan:
         return lines
 
 
-def _item(settings: Settings, task: Task) -> Item:
-    one = {"variants": (task.variant,), "folds": (task.fold,), "seeds": (task.seed,)}
-    one |= {"source": task.store.source}  # auto: a worker has to take the same
-    order = Order(settings.model_copy(update=one), task.id)
-    size = size_of(*what_of(task.recipe, len(task.store.classes)))
-    return Item(task, order, task.state, size)
+def _item(settings: Settings, task: Task, row: Task, passed_on: bool) -> Item:
+    one = {"variants": (row.variant,), "folds": (row.fold,), "seeds": (row.seed,)}
+    one |= {"source": row.store.source}  # auto: a worker has to take the same
+    where = f"{task.folder.parent.name} {task.folder.name}"
+    title = f"{where} {task.variant} fold {task.fold} seed {task.seed}"
+    order = Order(settings.model_copy(update=one), task.id, title, False, passed_on)
+    return Item(task, order, size_of(*what_of(task.recipe, len(task.store.classes))))
 
 
 def _stored_seconds(item: Item) -> float:
     """What the run took that is stored in its folder or in the project's; 0 without any."""
-    task, settings = item.task, item.order.settings
-    public = results_folder(settings.slug, settings.dataset, task.store.source, settings.preset)
-    for folder in (task.folder, public):
+    task = item.task
+    where = (task.store.dataset, task.store.source, task.recipe.preset)
+    for folder in (task.folder, results_folder(task.folder.parent.name, *where)):
         path = folder / "runs" / f"{task.id}.json"
         if path.is_file():
             record = json.loads(path.read_text(encoding="utf-8"))

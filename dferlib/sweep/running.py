@@ -17,6 +17,7 @@ from dferlib.sweep.clusters import Shares, check_workers, open_client
 from dferlib.sweep.jobs import Crew, Failure, Job
 from dferlib.sweep.planning import Item, Order, SweepPlan
 from dferlib.sweep.work import Means, log_path
+from dferlib.training.tasks import Task
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -58,12 +59,14 @@ def jobs_of(plan: SweepPlan, threads: int) -> list[Job]:
         stores[path] = name
     for key, item in plan.pretrainings.items():
         name, title = f"weights-{item.task.id}", f"pre-training of {item.task.recipe.model}"
-        needs = frozenset({stores[item.store_path]} if item.store_path in stores else ())
         arguments = (work.pretrain, item.order, means)
-        jobs.append(Job(name, on_worker, arguments, title, needs, common))
+        jobs.append(Job(name, on_worker, arguments, title, resources=common))
         weights[key] = name
+    left = {item.task.id for item in plan.left}
     for item in plan.left:
         needs = {stores.get(item.store_path), weights.get(item.pretrained)} - {None}
+        if isinstance(before := item.task.before, Task):
+            needs |= {before.id} & left
         asked = common | {"MEMORY": training_memory(item)}
         arguments = (work.train, item.order, means)
         title = item.order.title

@@ -16,7 +16,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -26,13 +26,15 @@ import torch
 from filelock import FileLock
 
 import dferlib
-from dferlib.datasets import open_store
+from dferlib.datasets.store import FrameStore
 from dferlib.files import cache_folder, digest
-from dferlib.protocols import load_protocol
+from dferlib.notebook.request import request_of
 from dferlib.sweep.errors import SweepError
-from dferlib.sweep.planning import Order, tasks_of
+from dferlib.sweep.planning import Order, planned_for
 from dferlib.training.pace import choose_layout
+from dferlib.training.planning import own_clips
 from dferlib.training.pretrain import pretrained_backbone
+from dferlib.training.stores import open_recipe_store
 from dferlib.training.tasks import Task
 
 Say = Callable[[dict], None]  # takes {"run_id": ..., "epoch": ...} after every epoch
@@ -77,44 +79,48 @@ def compare_versions(expected: dict[str, str], who: str = "this worker") -> None
         )
 
 
-def task_of(order: Order) -> Task:
-    """The training of an order; its store is opened, and filled where it is not there.
+def find_task(order: Order) -> Task:
+    """The training of an order, as it is planned: its store may have no frames yet.
 
-    VersionError where it has another run id here than in the plan.
+    VersionError where what is trained for its row here has no such run id.
     """
-    settings = order.settings
-    recipe = load_protocol(settings.slug).resolve(
-        settings.preset, settings.dataset, settings.variants[0]
+    found = [one.task for one in planned_for(order.settings)]
+    for task in found:
+        if task.id == order.run_id:
+            return task
+    raise VersionError(
+        f"{order.title} is {order.run_id} in the plan, and this worker knows "
+        f"{', '.join(task.id for task in found)}: its code, its data or what its device can do "
+        "(precision) is another"
     )
-    store = open_store(
-        settings.dataset,
-        source=settings.source,
-        data_root=settings.data_root,
-        size=recipe.store_size,
-        fraction=recipe.fraction,
-        faces=recipe.faces,
-        workers=torch.get_num_threads(),
-        progress=False,
-    )
-    (task,) = tasks_of(settings, store)
-    if task.id != order.run_id:
-        raise VersionError(
-            f"{order.title} is {task.id} on this worker and {order.run_id} in the plan: its code, "
-            "its data or what its device can do (precision) is another"
-        )
-    return task
+
+
+def with_frames(task: Task, order: Order) -> Task:
+    """The same with its store opened, and its stage's, too, where that has no weights yet."""
+    before = task.before
+    if isinstance(before, Task) and not before.has_weights:
+        before = with_frames(before, order)
+    return replace(task, store=_open(task, order), before=before)
+
+
+def _open(task: Task, order: Order) -> FrameStore:
+    """The store of a training, filled where it is not there, with the clips that it reads."""
+    request = request_of(order.settings)
+    place = request.place_of(task.store, task.store.dataset)
+    means = {"workers": torch.get_num_threads(), "progress": False}
+    return own_clips(request.paper, open_recipe_store(task.recipe, *place, **means))
 
 
 def fill_store(order: Order, means: Means) -> str:
     """Fill the frame store that a training needs; others that want it wait for its file lock."""
     with _logged(f"store-{order.run_id}", order.title, means):
-        return str(task_of(order).store.path)
+        return str(_open(find_task(order), order).path)
 
 
 def pretrain(order: Order, means: Means) -> str:
     """Train the initial weights that a training starts from, unless the cache has them."""
     with _logged(f"weights-{order.run_id}", order.title, means):
-        task = task_of(order)
+        task = find_task(order)
         pretrained_backbone(
             task.build(),
             task.recipe.init,
@@ -122,6 +128,7 @@ def pretrain(order: Order, means: Means) -> str:
             input_size=task.recipe.input_size,
             num_frames=task.recipe.init_frames,
             device=task.device,
+            own=task.recipe.pretrain == "own",
             progress=False,
         )
         return task.recipe.init
@@ -134,12 +141,16 @@ def train(order: Order, means: Means) -> str:
     them and read by the others, so that all of the same kind compute the same bits.
     """
     with _logged(order.run_id, order.title, means) as write:
-        task = task_of(order)
+        task = with_frames(find_task(order), order)
         _locks().mkdir(parents=True, exist_ok=True)
         with FileLock(_locks() / order.run_id):
             with FileLock(_locks() / "pace"):
                 choose_layout(task.work, task.clips_seen)
-            task.run(_reporter(order.run_id, task.recipe.epochs, means.say, write))
+            report = _reporter(order.run_id, task.recipe.epochs, means.say, write)
+            if order.kept:
+                task.run(report)
+            if order.passed_on:
+                task.as_init(report)
         return order.run_id
 
 

@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from dferlib.datasets import choose_classes, open_store
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.folds import Split
 from dferlib.device import freed_memory_kept, lay_out_model
-from dferlib.evidence.runs import results_folder
 from dferlib.protocols import load_protocol
 from dferlib.protocols.recipe import Recipe
 from dferlib.training.checkpoint import resume, save_checkpoint
@@ -51,9 +50,11 @@ from dferlib.training.pieces import (
     average_gradients,
     in_pieces,
 )
+from dferlib.training.planning import Request, own_clips
 from dferlib.training.predict import predict
 from dferlib.training.state import State
-from dferlib.training.tasks import Task, plan_tasks
+from dferlib.training.stores import open_recipe_store
+from dferlib.training.tasks import Task
 from dferlib.training.train import score_epoch, start, train_epoch
 
 
@@ -83,7 +84,7 @@ def fit_together(
     state.optimizer.register_step_pre_hook(average_gradients)
     while state.epoch < recipe.epochs:
         started, row = time.perf_counter(), {"epoch": state.epoch + 1, "lr": state.lr}
-        with Together(pieces.piece):
+        with Together(pieces.place):
             trained = train_epoch(state, pieces, split.train, recipe, seed)
         row |= _mean_over_processes(trained, pieces)
         scores, probabilities = score_epoch(state, loader, split, recipe, predict_together)
@@ -100,9 +101,9 @@ def fit_together(
 def _mean_over_processes(trained: dict, loader: PieceLoader) -> dict:
     """Mean loss and share of hits over the clips that all processes saw in this epoch."""
     names = list(trained)
-    sums = torch.tensor([trained[n] * loader.piece.read for n in names] + [loader.piece.read])
-    loader.piece.read = 0
-    sums = sums.double().to(loader.device)
+    read, loader.place.read = loader.place.read, 0
+    sums = torch.tensor([trained[name] * read for name in names] + [read], dtype=torch.float64)
+    sums = sums.to(loader.device)
     dist.all_reduce(sums)
     return {name: float(value / sums[-1]) for name, value in zip(names, sums, strict=False)}
 
@@ -146,21 +147,32 @@ def process_group() -> Iterator[torch.device]:
 def run_together(task: Task) -> Path:
     """Run a task in every process of the group, or find it finished; returns its record's path.
 
-    Only the first process keeps the run: the others end with the same one, and drop theirs.
+    The stage before it comes first, where its weights are not there. Only the first process keeps
+    a run: the others end with the same one, and drop theirs.
     """
-    record = task.folder / "runs" / f"{task.id}.json"
-    there = torch.tensor(float(record.is_file()), device=task.device)
-    dist.all_reduce(there, dist.ReduceOp.MIN)  # all of them read it, or all of them train
-    if there:
+    before, record = task.before, task.folder / "runs" / f"{task.id}.json"
+    if _everywhere(record.is_file(), task):  # all of them read it, or all of them train
         return record
-    task = replace(task, fit=fit_together)
-    if dist.get_rank() == 0:
-        task.run()
-    else:
-        with tempfile.TemporaryDirectory() as dropped:
-            replace(task, folder=Path(dropped)).run()
-    dist.barrier()
+    if isinstance(before, Task) and not _everywhere(before.has_weights, before):
+        _train_together(before)
+    _train_together(task)
     return record
+
+
+def _everywhere(holds: bool, task: Task) -> bool:
+    """Whether something holds in every process of the group."""
+    found = torch.tensor(float(holds), device=task.device)
+    dist.all_reduce(found, dist.ReduceOp.MIN)
+    return bool(found)
+
+
+def _train_together(task: Task) -> None:
+    """Train in all processes; a run that is stored stays as it is."""
+    task = replace(task, fit=fit_together)
+    with tempfile.TemporaryDirectory() as dropped:
+        keeps = dist.get_rank() == 0 and task.state != "finished"
+        (task if keeps else replace(task, folder=Path(dropped))).run()
+    dist.barrier()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -179,23 +191,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results-dir", default="")
     parsed = parser.parse_args(arguments)
     paper, variant = load_protocol(parsed.paper), parsed.variant or parsed.paper
-    recipe = paper.resolve(parsed.preset, parsed.dataset, variant)
     with process_group() as device:
-        store = open_store(
-            parsed.dataset,
+        request = Request(
+            paper,
+            parsed.preset,
+            (parsed.seed,),
+            str(device),
             source=parsed.source,
-            data_root=parsed.data_root or None,
-            size=recipe.store_size,
-            fraction=recipe.fraction,
-            faces=recipe.faces,
-            progress=dist.get_rank() == 0,
+            data_root=Path(parsed.data_root) if parsed.data_root else None,
+            results_dir=parsed.results_dir,
+            open_store=partial(open_recipe_store, progress=dist.get_rank() == 0),
         )
-        if parsed.dataset in paper.classes:
-            store = choose_classes(store, paper.classes[parsed.dataset])
-        where = (parsed.dataset, store.source, parsed.preset, parsed.results_dir)
-        folder = results_folder(paper.slug, *where)
-        asked = (parsed.preset, [variant], [parsed.fold], [parsed.seed], store, folder)
-        (task,) = plan_tasks(paper, *asked, device)
+        store = own_clips(paper, request.open(request.recipe(parsed.dataset)))
+        (task,) = request.plan(store, [variant], [parsed.fold])
         record = run_together(task)
         if dist.get_rank() == 0:
             sys.stdout.write(f"{record}\n")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.overrides import TorchFunctionMode
 
-from dferlib.datasets.batches import ClipLoader, Draw
+from dferlib.datasets.batches import Batch, ClipLoader, Draw
 
 # of F.batch_norm, in order
 _BATCH_NORM = (
@@ -32,9 +32,8 @@ _BATCH_NORM = (
 )
 
 
-@dataclass
-class Piece:
-    """Which clips of the current batch are this process's: `first` to `first + count` of `total`.
+class Piece(NamedTuple):
+    """Which clips of a batch are this process's: `first` to `first + count` of `total`.
 
     `count` is 0 where the batch has fewer clips than there are processes. The process then computes
     with a clip that counts for nothing, because the others wait for it.
@@ -43,24 +42,50 @@ class Piece:
     first: int = 0
     count: int = 0
     total: int = 0
-    read: int = 0  # clips in this epoch so far
+
+
+class PieceBatch(Batch):
+    """A batch that knows which piece of the whole it is; loaders may make it long before its step.
+
+    `piece` is set by the loader.
+    """
+
+    piece: Piece
+
+
+@dataclass
+class Place:
+    """Where a process is in its epoch: the piece of the step it takes, and clips read so far."""
+
+    piece: Piece = field(default_factory=Piece)
+    read: int = 0
 
 
 @dataclass(frozen=True)
 class PieceLoader(ClipLoader):
-    """A loader of which every process reads its own piece of each batch; `piece` says which."""
+    """A loader of which every process reads its own piece of each batch.
+
+    `place` is that of the training batch handed out last, however far ahead others are made.
+    """
 
     rank: int = 0
     world: int = 1
-    piece: Piece = field(default_factory=Piece)
+    place: Place = field(default_factory=Place)
 
-    def _parts(self, order: np.ndarray, draw: Draw) -> Iterator[np.ndarray]:
-        for part in super()._parts(order, draw):
+    def training(self, clips: np.ndarray, seed: int, epoch: int) -> Iterator[Batch]:
+        """This process's pieces of the batches; see `ClipLoader.training`."""
+        for batch in super().training(clips, seed, epoch):
+            self.place.piece = batch.piece
+            self.place.read += len(batch.target)
+            yield batch
+
+    def _batches(self, order: np.ndarray, draw: Draw) -> Iterator[Batch]:
+        for part in self._parts(order, draw):
             first, end = (len(part) * (self.rank + k) // self.world for k in (0, 1))
-            self.piece.first, self.piece.count, self.piece.total = first, end - first, len(part)
             own = part[first:end] if end > first else part[:1]
-            self.piece.read += len(own)
-            yield own
+            batch = PieceBatch(*self._batch(own, draw))
+            batch.piece = Piece(first, end - first, len(part))
+            yield batch
 
 
 def in_pieces(loader: ClipLoader) -> PieceLoader:
@@ -86,9 +111,9 @@ class Together(TorchFunctionMode):
     run on a CPU, where this is tested, and knows only the norms of torch itself.
     """
 
-    def __init__(self, piece: Piece) -> None:
+    def __init__(self, place: Place) -> None:
         super().__init__()
-        self.piece = piece
+        self.place = place
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """Take over `F.batch_norm` with `training` set; everything else runs as it is."""
@@ -96,7 +121,7 @@ class Together(TorchFunctionMode):
             named = dict(zip(_BATCH_NORM, args, strict=False)) | (kwargs or {})
             if named.get("training"):
                 named.pop("training")
-                return norm_together(counts=self.piece.count > 0, **named)
+                return norm_together(counts=self.place.piece.count > 0, **named)
         return func(*args, **(kwargs or {}))
 
 
@@ -117,7 +142,7 @@ def norm_together(
     of T. F. Chan, G. H. Golub, R. J. LeVeque (1979), which loses no digits. A process that does not
     count sends zero values and is normalised by the others'.
     """
-    values = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
+    values = widened(input)
     others = [d for d in range(values.ndim) if d != 1]
     size = float(values.numel() // values.shape[1]) if counts else 0.0
     own = torch.stack([values.mean(others), values.var(others, unbiased=False)])
@@ -135,6 +160,11 @@ def norm_together(
     scale = scale if weight is None else scale * weight
     shift = -mean * scale if bias is None else bias - mean * scale
     return (values * scale.view(shape) + shift.view(shape)).to(input.dtype)
+
+
+def widened(values: Tensor) -> Tensor:
+    """Values of half precision in float32, all others as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 @torch.no_grad()
@@ -156,8 +186,8 @@ class WholeLoss(nn.Module):
 
         A whole batch that is predicted without pieces cannot come here: only steps have a loss.
         """
-        piece = self.loader.piece
-        whole = [put_together(part.float(), piece) for part in (logits, *features)]
+        piece = self.loader.place.piece
+        whole = [put_together(widened(part), piece) for part in (logits, *features)]
         classes = put_together(target.double(), piece).long()
         return self.criterion(whole[0], classes, *whole[1:])
 

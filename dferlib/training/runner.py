@@ -37,7 +37,7 @@ class Plan:
         asked = tuple(tasks)
         self.stages = tuple(stages_of(asked))
         self.tasks = (*self.stages, *asked)
-        self.states = (*map(_state_of_stage, self.stages), *(task.state for task in asked))
+        self.states = (*map(state_of_stage, self.stages), *(task.state for task in asked))
 
     def count(self, state: str) -> int:
         """Number of tasks in a state: "finished", "resumable" or "to do"."""
@@ -102,7 +102,7 @@ def run_tasks(tasks: Iterable[Task], progress: bool = True) -> list[Run]:
     return runs
 
 
-def _state_of_stage(stage: Task) -> str:
+def state_of_stage(stage: Task) -> str:
     """How far a stage is: what counts is what it leaves behind, which a finished run may lack."""
     if stage.has_weights:
         return "finished"

@@ -9,8 +9,10 @@ import pytest
 from dferlib.datasets.building import build_store
 from dferlib.datasets.sources import find_source
 from dferlib.datasets.store import store_name
+from dferlib.files import digest
 from dferlib.protocols import load_protocol
 from dferlib.sweep.planning import choose_settings
+from dferlib.training import tasks
 
 
 def fill(source, folder, size):
@@ -42,6 +44,16 @@ def own_cache(tmp_path_factory):
     yield folder
     if before is not None:
         os.environ["DFER_CACHE"] = before
+
+
+@pytest.fixture
+def quick_ids(monkeypatch):
+    """Ids that no network has to be run for; they hang on the same settings."""
+
+    def fingerprint(recipe, classes, age):
+        return digest([recipe.model, recipe.model_options(), recipe.num_frames, classes])
+
+    monkeypatch.setattr(tasks, "known_fingerprint", fingerprint)
 
 
 @pytest.fixture
