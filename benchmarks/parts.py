@@ -34,6 +34,7 @@ class Part(NamedTuple):
 PARTS = {
     "speed": Part("speed/models.py", "2 min a case, 38 cases", "results/speed/*.json"),
     "page": Part("speed/page.py", "seconds", "results/speed/README.md and speed.svg"),
+    "sweep": Part("sweep.py", "5 min", "results/speed/sweep.json"),
     "start": Part("start.py", "1 min", "results/speed/start-<device>.json"),
     "gpu": Part("gpu.py", "hours on a GPU, in parts of nine minutes", "results and out/gpu"),
     "layers": Part("models/layers.py", "2 min", "results/speed/layers-<network>.json"),

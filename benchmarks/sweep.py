@@ -1,6 +1,6 @@
 """Small trainings on the cores of one machine: a worker for every core, or one worker with all.
 
-    python -m benchmarks.sweep            writes results/speed/sweep.json
+    python -m benchmarks sweep            writes results/speed/sweep.json
 
 Both ways take training steps of the quick preset on clips of noise, in turn: as many processes as
 there are cores with one thread each, and one process with a thread for each core. What counts is

@@ -89,14 +89,15 @@ def protocol_costs(slug: str, preset: str = "paper") -> pd.DataFrame:
 
     Columns paper, dataset, clips, rows, folds, runs (rows times folds), macs (one clip, the paper's
     own network), run_operations and run_gpu_hours (one training of it), operations and gpu_hours
-    (all runs), memory (bytes in a step, float32), store (bytes).
+    (all runs), memory (bytes in a step, float32), store (bytes). Every network is counted once for
+    all datasets, with the classes of the paper's first: one more is a row of weights of the head.
     """
     paper = load_protocol(slug)
     return pd.DataFrame([_protocol(paper, dataset, preset) for dataset in paper.datasets])
 
 
 def _protocol(paper: Paper, dataset: str, preset: str) -> dict:
-    clips, classes = _clips(dataset), len(paper.classes[dataset])
+    clips, classes = _clips(dataset), len(paper.classes[paper.datasets[0]])
     spent, own = 0.0, None
     rows = paper.variants_of(preset, dataset)
     for row in rows:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 
 from dferlib.analysis import full_cost
-from dferlib.evidence.provenance import provenance
 from dferlib.files import write_atomic, write_csv
 from dferlib.protocols import list_protocols, load_protocol
 from dferlib.protocols.presets import HOUR_TFLOPS
 
+TABLES = ("protocols", "growth", "measured")
 INTRODUCTION = f"""# What the papers' full protocols cost
 
 Made by `python -m dferlib.sweep costs`, from counted operations and from the records of stored
@@ -40,13 +40,15 @@ MEASURED = """## What stored runs took
 
 Medians over the runs of a folder, quick preset unless its name says otherwise, at the batch size
 and input of that preset; `GFLOP/s` is counted operations over measured seconds, testing included.
-Memory is the peak of the process, which earlier runs may have set."""
+Memory is the peak of the process, which earlier runs may have set. Counted are the runs that were
+stored when this page was made."""
 
 
 def write_page(folder: Path) -> Path:
     """Write README.md, protocols.csv, growth.csv and measured.csv below a folder; returns the page.
 
-    Counting takes some minutes: every row of every paper at full size, without values.
+    Counting takes about a minute: every network of every paper at full size, without values. The
+    page is made of what the tables hold as they are written, so that it can be made of them again.
     """
     slugs = list_protocols()
     tables = {
@@ -56,8 +58,13 @@ def write_page(folder: Path) -> Path:
     }
     for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table)
-    text = page(**tables)
+    text = page(**read_tables(folder))
     return write_atomic(folder / "README.md", lambda file: file.write(text), mode="w")
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """The tables below a folder that `page` takes."""
+    return {name: pd.read_csv(folder / f"{name}.csv") for name in TABLES}
 
 
 def measured(results: Path) -> pd.DataFrame:
@@ -132,7 +139,6 @@ def page(protocols: pd.DataFrame, growth: pd.DataFrame, measured: pd.DataFrame) 
     ]  # fmt: skip
     total = f"All of it: {protocols['runs'].sum():,} runs, {protocols['gpu_hours'].sum():,.0f} GPU "
     total += "hours a seed."
-    commit = (provenance()["git_commit"] or "unknown")[:10]
     parts = [
         INTRODUCTION,
         FULL,
@@ -145,7 +151,6 @@ def page(protocols: pd.DataFrame, growth: pd.DataFrame, measured: pd.DataFrame) 
         if took
         else "*not measured*: no runs are stored.",
         "On a GPU: *not measured* where no machine above is one.",
-        f"Counted at commit {commit}.",
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

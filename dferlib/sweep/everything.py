@@ -1,7 +1,7 @@
 """Every stored result from nothing: the trainings by the sweep, then the notebooks, which read.
 
-What a single cell of a notebook trains beside is trained by it (`IN_CELLS`), and so is the benchmark
-over all papers, `notebooks/90_benchmark.ipynb`.
+What a single cell of a notebook trains beside is trained by it (`IN_CELLS`), and so is the
+benchmark over all papers, `notebooks/90_benchmark.ipynb`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +20,13 @@ from dferlib.evidence.runs import results_folder
 from dferlib.files import cache_folder, plain
 from dferlib.names import OWN_CLIPS, unknown_name
 from dferlib.notebook.parameters import Settings, check_parameters
-from dferlib.notebook.request import request_of
 from dferlib.protocols import list_protocols, load_protocol
 from dferlib.protocols.presets import HOUR_TFLOPS
 from dferlib.protocols.recipe import Recipe
-from dferlib.training.planning import Planned, own_clips, trained_for
+from dferlib.sweep.orders import Order, planned_for
 from dferlib.training.pretrain import Pretraining, init_key, pretrained_as
 from dferlib.training.runner import STATES, state_of_stage
 from dferlib.training.stages import stages_of
-from dferlib.training.stores import locate_recipe_store
 from dferlib.training.tasks import Task
 
 # Assumed where no stored run tells: multiply-adds count as two operations a second.
@@ -36,23 +34,6 @@ CPU_CORE_FLOPS = 40e9
 GPU_FLOPS = HOUR_TFLOPS * 1e12
 PRETRAINING_FRAMES = 40_000  # of the stand-in for pre-training, where it is not filled yet
 _PRECISIONS = ("float32", "bf16")
-
-
-@dataclass(frozen=True)
-class Order:
-    """One training as plain values, which a worker makes a `Task` of again.
-
-    `settings` name the variant, fold and seed of the row that it is trained for. `run_id` is what
-    the worker has to find among what is trained for this row: with other code it would not find
-    it. `kept` is whether its run is wanted, `passed_on` whether another training starts from its
-    last weights. `title` says in words what it is.
-    """
-
-    settings: Settings
-    run_id: str
-    title: str
-    kept: bool = True
-    passed_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,14 +112,6 @@ def _chosen(
         if name not in (*known, *also):
             raise ValueError(unknown_name(what, name, (*known, *also)))
     return names
-
-
-def planned_for(settings: Settings) -> Iterator[Planned]:
-    """All that the notebook with these settings trains; no store is filled for it."""
-    request = request_of(settings, open_store=locate_recipe_store)
-    store = own_clips(request.paper, request.open(request.recipe(settings.dataset)))
-    rows = request.plan(store, settings.variants, settings.folds)
-    return trained_for(request.paper, rows)
 
 
 def pretraining_of(recipe: Recipe) -> dict[str, Any]:

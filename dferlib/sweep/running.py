@@ -15,14 +15,13 @@ from dferlib.files import cache_folder
 from dferlib.sweep import work
 from dferlib.sweep.clusters import Shares, check_workers, open_client
 from dferlib.sweep.jobs import Crew, Failure, Job
-from dferlib.sweep.planning import Item, Order, SweepPlan
-from dferlib.sweep.work import Means, log_path
+from dferlib.sweep.planning import Item, SweepPlan
+from dferlib.sweep.work import TOPIC, Means, log_path, on_worker
 from dferlib.training.tasks import Task
 
 if TYPE_CHECKING:
     from distributed import Client
 
-TOPIC = "dferlib-epoch"
 PROCESS_BYTES = int(1e9)  # what a process with torch takes before it trains anything
 
 
@@ -72,22 +71,6 @@ def jobs_of(plan: SweepPlan, threads: int) -> list[Job]:
         title = item.order.title
         jobs.append(Job(item.task.id, on_worker, arguments, title, frozenset(needs), asked))
     return jobs
-
-
-def on_worker(do: Callable[[Order, Means], str], order: Order, means: Means) -> str:
-    """Do something of `dferlib.sweep.work` on a Dask worker: on its own GPU, and telling epochs.
-
-    A worker that is named by a number, as those of a LocalCluster are, has the GPU of that number.
-    """
-    from distributed import get_worker
-
-    worker = get_worker()
-    gpu = int(worker.name) if str(worker.name).isdecimal() else 0
-
-    def say(row: dict[str, Any]) -> None:
-        worker.log_event(TOPIC, row)
-
-    return do(order, Means(means.threads, gpu, say))
 
 
 class Progress:

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
@@ -30,13 +31,14 @@ from dferlib.datasets.store import FrameStore
 from dferlib.files import cache_folder, digest
 from dferlib.notebook.request import request_of
 from dferlib.sweep.errors import SweepError
-from dferlib.sweep.planning import Order, planned_for
+from dferlib.sweep.orders import Order, planned_for
 from dferlib.training.pace import choose_layout
 from dferlib.training.planning import own_clips
 from dferlib.training.pretrain import pretrained_backbone
 from dferlib.training.stores import open_recipe_store
 from dferlib.training.tasks import Task
 
+TOPIC = "dferlib-epoch"
 Say = Callable[[dict], None]  # takes {"run_id": ..., "epoch": ...} after every epoch
 
 
@@ -152,6 +154,22 @@ def train(order: Order, means: Means) -> str:
             if order.passed_on:
                 task.as_init(report)
         return order.run_id
+
+
+def on_worker(do: Callable[[Order, Means], str], order: Order, means: Means) -> str:
+    """Do something of `dferlib.sweep.work` on a Dask worker: on its own GPU, and telling epochs.
+
+    A worker that is named by a number, as those of a LocalCluster are, has the GPU of that number.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    gpu = int(worker.name) if str(worker.name).isdecimal() else 0
+
+    def say(row: dict[str, Any]) -> None:
+        worker.log_event(TOPIC, row)
+
+    return do(order, Means(means.threads, gpu, say))
 
 
 def log_path(name: str) -> Path:

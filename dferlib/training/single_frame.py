@@ -19,7 +19,6 @@ import pandas as pd
 
 from dferlib.datasets import DatasetError, check_store
 from dferlib.datasets.batches import THERE_AND_BACK
-from dferlib.evidence import scoring, tables
 from dferlib.evidence.runs import Run, results_folder
 from dferlib.names import OWN_CLIPS
 from dferlib.protocols import load_protocol
@@ -154,6 +153,8 @@ def score_runs(runs: Iterable[Run], classes: tuple[str, ...], select: str) -> pd
 
     Index metric; columns value, low, high and n, the number of test clips.
     """
+    from dferlib.evidence import scoring, tables  # a third of the start of a worker, which has none
+
     scored = scoring.score_metrics(tables.tidy(runs), classes, ("WAR", "UAR"), select)
     table = scored.droplevel("variant")
     table[["value", "low", "high"]] *= 100

@@ -1,4 +1,4 @@
-"""What a sweep trains is what the notebooks train: the same run ids, for every paper and dataset."""
+"""What a sweep trains is what the notebooks train: the same run ids, for all papers and data."""
 
 import json
 from dataclasses import replace
@@ -12,10 +12,10 @@ from dferlib.notebook import opening
 from dferlib.notebook.opening import Opened
 from dferlib.notebook.request import request_of
 from dferlib.protocols import list_protocols, load_protocol
-from dferlib.sweep import planning as sweep_planning
-from dferlib.sweep import work
+from dferlib.sweep import orders, work
 from dferlib.sweep.everything import IN_CELLS
-from dferlib.sweep.planning import SweepPlan, choose_settings, planned_for
+from dferlib.sweep.orders import planned_for
+from dferlib.sweep.planning import SweepPlan, choose_settings
 from dferlib.sweep.running import jobs_of
 from dferlib.training.planning import FROM_RANDOM
 from dferlib.training.single_frame import peak_tasks
@@ -73,7 +73,7 @@ def test_on_real_data_the_single_frame_cnn_is_trained_too(quick_ids, monkeypatch
     def as_real(*where):
         return replace(locate_recipe_store(where[0], "synthetic"), source="real")
 
-    monkeypatch.setattr(sweep_planning, "locate_recipe_store", as_real)
+    monkeypatch.setattr(orders, "locate_recipe_store", as_real)
     given = {**SMOKE, "source": "real", "results_dir": str(tmp_path), "seeds": "0,1"}
     study = open_notebook(monkeypatch, "hacn", {**given, "dataset": "oulu"}, as_real)
     (settings,) = choose_settings("hacn", "oulu", **given)
