@@ -101,6 +101,11 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
+def widened(values: Tensor) -> Tensor:
+    """Values of half precision in float32, all others as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def lay_out_clip(clip: Tensor, layout: str) -> Tensor:
     """Lay clips (B, C, T, H, W) out in memory; no shape and no value changes.
 

@@ -23,8 +23,15 @@ class Exact(Task):
     """A training in float64, where what differs by rounding is nearer than what differs at all."""
 
     def build(self):
-        """The model with weights and clips in float64."""
+        """The model with weights and clips in float64.
+
+        Biases are not zero: a channel without variance would lie on the kink of ReLU behind its
+        norm, where rounding decides whether there is a gradient.
+        """
         model = super().build().double()
+        for name, bias in model.named_parameters():
+            if name.endswith("bias"):
+                nn.init.constant_(bias, 0.1)
         plain = model.forward_features
         model.forward_features = lambda clip, *padding: plain(clip.double(), *padding)
         return model

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dferlib.device import widened
 from dferlib.names import unknown_name
 
 Loss = Callable[..., Tensor]
@@ -152,7 +153,7 @@ class ExpressionClustering(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor, features: Tensor) -> Tensor:
         """Return the scalar loss."""
-        distance = torch.cdist(features.float(), features.float(), p=1)
+        distance = torch.cdist(widened(features), widened(features), p=1)
         same = (target[:, None] == target).to(distance)
         other = 1 - same
         attract = (distance * same).sum(1) / same.sum(1)

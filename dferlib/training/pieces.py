@@ -18,6 +18,7 @@ from torch.distributed.nn.functional import all_reduce
 from torch.overrides import TorchFunctionMode
 
 from dferlib.datasets.batches import Batch, ClipLoader, Draw
+from dferlib.device import widened
 
 # of F.batch_norm, in order
 _BATCH_NORM = (
@@ -160,11 +161,6 @@ def norm_together(
     scale = scale if weight is None else scale * weight
     shift = -mean * scale if bias is None else bias - mean * scale
     return (values * scale.view(shape) + shift.view(shape)).to(input.dtype)
-
-
-def widened(values: Tensor) -> Tensor:
-    """Values of half precision in float32, all others as they are."""
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 @torch.no_grad()
