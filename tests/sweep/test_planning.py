@@ -6,13 +6,14 @@ from functools import partial
 
 import pytest
 
+from dferlib.analysis.full_cost import Size
 from dferlib.datasets.standins import plans
 from dferlib.files import project_root
 from dferlib.notebook import opening
 from dferlib.notebook.opening import Opened
 from dferlib.notebook.request import request_of
 from dferlib.protocols import list_protocols, load_protocol
-from dferlib.sweep import orders, work
+from dferlib.sweep import orders, planning, work
 from dferlib.sweep.everything import IN_CELLS
 from dferlib.sweep.orders import planned_for
 from dferlib.sweep.planning import SweepPlan, choose_settings
@@ -47,9 +48,11 @@ def test_the_ids_are_those_of_the_notebook(slug, dataset, quick_ids, monkeypatch
     expected = [*study.tasks, *(fresh if slug in FROM_RANDOM else [])]
     assert names(one.task for one in planned if not one.stage) == names(expected)
     assert names(one.task for one in planned if one.stage) == names(stages_of(study.tasks))
+    monkeypatch.setattr(planning, "size_of", lambda *what: Size(1, 1))
     left = SweepPlan([settings]).left
     assert names(item.task for item in left) == names([*expected, *stages_of(study.tasks)])
-    assert [work.find_task(item.order).id for item in left] == [item.task.id for item in left]
+    for item in (left[0], left[-1]):  # a stage where there is one; from random weights, likewise
+        assert work.find_task(item.order).id == item.task.id
 
 
 def test_a_stage_comes_before_what_starts_from_it(quick_ids, tmp_path):
