@@ -22,7 +22,17 @@ from dferlib.sweep.planning import SweepPlan, choose_settings
 from dferlib.sweep.running import run_sweep, training_memory
 
 # parameters of a notebook that are options here, too
-PASSED = ("source", "preset", "init", "data_root", "variants", "folds", "seeds", "device")
+PASSED = (
+    "source",
+    "preset",
+    "init",
+    "transfer",
+    "data_root",
+    "variants",
+    "folds",
+    "seeds",
+    "device",
+)
 STOPPED = 130
 
 

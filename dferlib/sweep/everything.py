@@ -56,6 +56,7 @@ def run_notebooks(settings: Iterable[Settings], say: Callable[[str], None]) -> N
             "source": each.source,
             "preset": each.preset,
             "init": each.init,
+            "transfer": each.transfer,
             "variants": ",".join(each.variants),
             "folds": ",".join(map(str, each.folds)),
             "seeds": ",".join(map(str, each.seeds)),

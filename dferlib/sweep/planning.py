@@ -91,8 +91,11 @@ def choose_settings(
     named = _chosen("dataset", datasets, tuple(every), also=(OWN_CLIPS,))
     if parameters.get("results_dir"):  # workers may have another current folder
         parameters["results_dir"] = str(Path(parameters["results_dir"]).expanduser().resolve())
-    if (weights := Path(parameters.get("init", "")).expanduser()).is_file():
-        parameters["init"] = str(weights.resolve())
+    for name in ("init", "transfer"):
+        dataset, mark, place = parameters.get(name, "").rpartition("=")
+        path = Path(place).expanduser()
+        if path.is_file() or (mark and path.is_dir()):
+            parameters[name] = f"{dataset}{mark}{path.resolve()}"
     found = []
     for slug in slugs:
         for dataset in (name for name in known[slug] if name in named):

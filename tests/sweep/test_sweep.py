@@ -98,6 +98,15 @@ def test_papers_and_datasets_that_do_not_exist_are_refused():
     assert pairs == [("stcam", "oulu"), ("hacn", "oulu"), ("hacn", "afew")]
 
 
+def test_places_are_named_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips").mkdir()
+    (settings,) = choose_settings("stcam", "oulu", preset="smoke", transfer="dfew=clips")
+    assert settings.transfer == f"dfew={tmp_path / 'clips'}"
+    (settings,) = choose_settings("stcam", "oulu", preset="smoke", transfer="mmi")
+    assert settings.transfer == "mmi"
+
+
 def test_the_command_line_prints_the_plan_and_stops_there(smoke, quick_ids, tmp_path, capsys):
     given = ["--papers", "stcam", "--datasets", "oulu", "--preset", "smoke", "--variants", "stcam"]
     given += ["--source", "synthetic", "--results-dir", str(tmp_path / "results")]
