@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dferlib.analysis.full_cost import Size
 from dferlib.datasets.building import build_store
 from dferlib.datasets.sources import find_source
 from dferlib.datasets.store import store_name
 from dferlib.files import digest
 from dferlib.protocols import load_protocol
+from dferlib.sweep import planning, running
 from dferlib.sweep.planning import choose_settings
 from dferlib.training import tasks
 
@@ -54,6 +56,13 @@ def quick_ids(monkeypatch):
         return digest([recipe.model, recipe.model_options(), recipe.num_frames, classes])
 
     monkeypatch.setattr(tasks, "known_fingerprint", fingerprint)
+
+
+@pytest.fixture
+def quick_counts(monkeypatch):
+    """Sizes of networks that no network is built for."""
+    monkeypatch.setattr(planning, "size_of", lambda *what: Size(1000, 10**6))
+    monkeypatch.setattr(running, "training_bytes", lambda *what: 10**6)
 
 
 @pytest.fixture

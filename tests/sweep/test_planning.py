@@ -6,14 +6,13 @@ from functools import partial
 
 import pytest
 
-from dferlib.analysis.full_cost import Size
 from dferlib.datasets.standins import plans
 from dferlib.files import project_root
 from dferlib.notebook import opening
 from dferlib.notebook.opening import Opened
 from dferlib.notebook.request import request_of
 from dferlib.protocols import list_protocols, load_protocol
-from dferlib.sweep import orders, planning, work
+from dferlib.sweep import orders, work
 from dferlib.sweep.everything import IN_CELLS
 from dferlib.sweep.orders import planned_for
 from dferlib.sweep.planning import SweepPlan, choose_settings
@@ -24,6 +23,7 @@ from dferlib.training.stages import stages_of
 from dferlib.training.stores import locate_recipe_store
 
 PAIRS = [(slug, name) for slug in list_protocols() for name in load_protocol(slug).datasets]
+pytestmark = pytest.mark.usefixtures("quick_ids", "quick_counts")
 SMOKE = {"preset": "smoke", "source": "synthetic", "device": "cpu"}
 
 
@@ -39,7 +39,7 @@ def names(tasks):
 
 
 @pytest.mark.parametrize(("slug", "dataset"), PAIRS)
-def test_the_ids_are_those_of_the_notebook(slug, dataset, quick_ids, monkeypatch, tmp_path):
+def test_the_ids_are_those_of_the_notebook(slug, dataset, monkeypatch, tmp_path):
     given = {**SMOKE, "results_dir": str(tmp_path), "init": "synthetic", "folds": "1"}
     study = open_notebook(monkeypatch, slug, {**given, "dataset": dataset})
     (settings,) = choose_settings(slug, dataset, **given)
@@ -48,14 +48,13 @@ def test_the_ids_are_those_of_the_notebook(slug, dataset, quick_ids, monkeypatch
     expected = [*study.tasks, *(fresh if slug in FROM_RANDOM else [])]
     assert names(one.task for one in planned if not one.stage) == names(expected)
     assert names(one.task for one in planned if one.stage) == names(stages_of(study.tasks))
-    monkeypatch.setattr(planning, "size_of", lambda *what: Size(1, 1))
     left = SweepPlan([settings]).left
     assert names(item.task for item in left) == names([*expected, *stages_of(study.tasks)])
     for item in (left[0], left[-1]):  # a stage where there is one; from random weights, likewise
         assert work.find_task(item.order).id == item.task.id
 
 
-def test_a_stage_comes_before_what_starts_from_it(quick_ids, tmp_path):
+def test_a_stage_comes_before_what_starts_from_it(tmp_path):
     given = {**SMOKE, "results_dir": str(tmp_path), "variants": "stt", "seeds": "0,1"}
     both = choose_settings("stt", "afew,dfew", **given)
     plan = SweepPlan(both)
@@ -72,7 +71,7 @@ def test_a_stage_comes_before_what_starts_from_it(quick_ids, tmp_path):
     assert not alone.order.kept, "nobody asked for its run"
 
 
-def test_on_real_data_the_single_frame_cnn_is_trained_too(quick_ids, monkeypatch, tmp_path):
+def test_on_real_data_the_single_frame_cnn_is_trained_too(monkeypatch, tmp_path):
     def as_real(*where):
         return replace(locate_recipe_store(where[0], "synthetic"), source="real")
 
@@ -84,7 +83,7 @@ def test_on_real_data_the_single_frame_cnn_is_trained_too(quick_ids, monkeypatch
     assert found - names(study.tasks) == names(peak_tasks(study.tasks))
 
 
-def test_no_store_is_filled_for_a_plan(quick_ids, monkeypatch, tmp_path):
+def test_no_store_is_filled_for_a_plan(monkeypatch, tmp_path):
     monkeypatch.setattr(plans.StandInPlan, "render_clips", None)
     monkeypatch.setenv("DFER_CACHE", str(tmp_path / "cache"))
     (settings,) = choose_settings("ceflnet", "mmi", **SMOKE, results_dir=str(tmp_path))

@@ -28,7 +28,9 @@ def kill_the_first(plan):
     os.kill(number, signal.SIGKILL)
 
 
-def test_two_workers_one_of_them_killed_give_the_bits_of_one(smoke, own_cache, tmp_path):
+def test_two_workers_one_of_them_killed_give_the_bits_of_one(
+    smoke, quick_counts, own_cache, tmp_path
+):
     plan = SweepPlan([*smoke(tmp_path / "two"), *smoke(tmp_path / "two")], TWO.workers)
     assert [item.state for item in plan.items] == ["to do"] * 2, "the same training once only"
     assert "2 trainings: 0 finished, 0 resumable, 2 to do" in str(plan)
@@ -69,7 +71,9 @@ def check_equal(one, two):
         assert rows[0] == rows[1]
 
 
-def test_what_is_planned_needs_no_store_and_counts_what_has_to_be_made(smoke, quick_ids, tmp_path):
+def test_what_is_planned_needs_no_store_and_counts_what_has_to_be_made(
+    smoke, quick_ids, quick_counts, tmp_path
+):
     (settings,) = smoke(tmp_path, preset="quick", seeds="0,1", variants="all", folds="1")
     plan = SweepPlan([settings.model_copy(update={"variants": ("baseline", "stcam")})], 2)
     assert len(plan.items) == len(plan.left) == 6, "stcam from random weights, too"
@@ -107,7 +111,9 @@ def test_places_are_named_from_anywhere(tmp_path, monkeypatch):
     assert settings.transfer == "mmi"
 
 
-def test_the_command_line_prints_the_plan_and_stops_there(smoke, quick_ids, tmp_path, capsys):
+def test_the_command_line_prints_the_plan_and_stops_there(
+    smoke, quick_ids, quick_counts, tmp_path, capsys
+):
     given = ["--papers", "stcam", "--datasets", "oulu", "--preset", "smoke", "--variants", "stcam"]
     given += ["--source", "synthetic", "--results-dir", str(tmp_path / "results")]
     assert main([*given, "--plan"]) == 0
