@@ -216,9 +216,17 @@ def check_manifest(
 
 
 def read_manifest(path: Path, classes: Sequence[str] = tuple(CLASS_ALIASES)) -> pd.DataFrame:
-    """Read a manifest that was written as CSV and check it; clip and subject ids stay text."""
+    """Read a manifest that was written as CSV and check it; clip and subject ids stay text.
+
+    DatasetError for one that is damaged; FileNotFoundError where there is none.
+    """
     types = dict.fromkeys(TEXT_COLUMNS, str)
-    return check_manifest(pd.read_csv(path, dtype=types, keep_default_na=False), classes)
+    try:
+        return check_manifest(pd.read_csv(path, dtype=types, keep_default_na=False), classes)
+    except (ValueError, OverflowError) as error:  # pandas' own are of the first kind
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f"{path} is no manifest, or damaged: {error}") from error
 
 
 def manifest_digest(manifest: pd.DataFrame, *more: Any) -> str:

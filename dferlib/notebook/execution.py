@@ -89,7 +89,10 @@ def _read(path: Path) -> nbformat.NotebookNode:
         hint = did_you_mean(path.name, [p.name for p in path.parent.glob("*.ipynb")])
         raise FileNotFoundError(f"there is no notebook {path}{hint}")
     try:
-        return nbformat.read(path, as_version=4)
+        node = nbformat.read(path, as_version=4)
+        if not all({"cell_type", "source", "metadata"} <= set(cell) for cell in node.cells):
+            raise ValueError("it has a cell without a type, a source or metadata")
+        return node
     except Exception as error:  # nbformat raises its own, KeyError and JSON errors
         raise ValueError(f"{path} is not a notebook: {error}") from error
 
