@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,21 @@ _CSS = (
 class Table(Styler):
     """A table whose headers say what they head: `scope` is "col" above, "row" at the left.
 
-    Without an index, the column `named` holds the names of the rows.
+    Without an index, the column `named` holds the names of the rows. Cells and headers are text:
+    markup in a name of a file or a class is shown and never obeyed, which pandas leaves to its
+    caller.
     """
 
     named: str = ""
+
+    def __init__(self, data: pd.DataFrame, **options: Any) -> None:
+        super().__init__(data, **options)
+        for axis in (0, 1):
+            self.format_index(escape="html", axis=axis)
+
+    def format(self, *arguments: Any, **options: Any) -> Self:
+        """Format cells as `Styler.format` does, with markup in them escaped."""
+        return super().format(*arguments, **{**options, "escape": "html"})
 
     def to_html(self, *args, **options) -> str:
         """Return the table as HTML, as `Styler.to_html` does, with the scope of every header."""

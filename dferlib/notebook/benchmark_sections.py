@@ -12,6 +12,7 @@ from IPython.display import Markdown, display
 from dferlib.analysis import cost
 from dferlib.analysis.corruptions import GRADES
 from dferlib.evidence import benchmark as tables
+from dferlib.evidence.layout import Table
 from dferlib.evidence.ranking import cliques
 from dferlib.figures import benchmark as figures
 from dferlib.figures.evidence import plot_critical_difference
@@ -47,7 +48,7 @@ class Sections:
                     "tested on": len(task.split.test),
                 }
             )
-        display(pd.DataFrame(found).style.hide(axis="index"))
+        display(Table(pd.DataFrame(found)).hide(axis="index"))
 
     def protocol(self) -> None:
         """The settings that all rows share, and what the preset is for."""
@@ -56,7 +57,7 @@ class Sections:
         names += ("schedule", "weight_decay", "loss", "label_smoothing", "epochs", "batch_size")
         rows = pd.DataFrame([(n, str(getattr(recipe, n))) for n in names], columns=["", "all rows"])
         display(Markdown(f"Preset **{self.preset}**: {PAPER.presets[self.preset].purpose}."))
-        display(rows.style.hide(axis="index"))
+        display(Table(rows).hide(axis="index"))
 
     def accuracy(self) -> None:
         """Accuracy of all rows on all datasets, and the command of each cell that is missing."""
@@ -223,4 +224,4 @@ class Sections:
 def _show(table: pd.DataFrame, **names: str) -> None:
     """Show a table with one decimal and without its index; `names` rename columns."""
     table = table.rename(columns=names)
-    display(table.style.format(precision=1, na_rep="").hide(axis="index"))
+    display(Table(table).format(precision=1, na_rep="").hide(axis="index"))

@@ -11,6 +11,7 @@ from IPython.display import Markdown, display
 from dferlib.analysis import map_verdict, scored
 from dferlib.analysis.map_verdict import QUESTIONS
 from dferlib.analysis.moving import what_moves
+from dferlib.evidence.layout import Table
 from dferlib.figures.explanations import plot_map_scores
 from dferlib.notebook.opening import Opened
 
@@ -105,7 +106,7 @@ class Explanations(Opened):
         table["nearest rival"] = judged["rival"]
         table["lead"] = _ends(judged, "lead", "lead_low", "lead_high", sign="+")
         table["verdict"], table["same when redrawn"] = judged["verdict"], judged["redrawn"]
-        return table.style.format(precision=2, na_rep="").hide(axis="index")
+        return Table(table).format(precision=2, na_rep="").hide(axis="index")
 
     @staticmethod
     def _by_class(classes: pd.DataFrame):
@@ -114,7 +115,7 @@ class Explanations(Opened):
         counts = classes.groupby("label")["n"].max()
         wide.columns = [f"{name} (n = {counts[name]})" for name in wide.columns]
         wide.index.name = "lead in where it moves"
-        return wide.style.format("{:+.2f}", na_rep="")
+        return Table(wide).format("{:+.2f}", na_rep="")
 
     def _counted(self, found: Explained) -> str:
         """Say how many clips of how many persons all of this rests on."""

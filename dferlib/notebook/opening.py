@@ -21,6 +21,7 @@ from dferlib.datasets.batches import ClipLoader, denormalise
 from dferlib.datasets.store import FrameStore
 from dferlib.device import busy_notice, set_threads
 from dferlib.evidence import costs, sentences, tables, verdict
+from dferlib.evidence.layout import Table
 from dferlib.figures import plots
 from dferlib.models import create_model
 from dferlib.notebook.display import Banner, banner, display_figure, finish
@@ -214,6 +215,7 @@ class Opened:
         """Name, class and prediction of a test clip, by its place among them."""
         name, label = self.store.manifest[["clip_id", "label"]].iloc[self.test[clip]]
         taken = self.classes[self.probabilities[clip].argmax()]
+        name = name.replace("$", r"\$")  # a name is no formula, which two of them would begin
         return f"{name}, true {label}, predicted {taken}"
 
     # ---------------------------------------------------------------- what stands in all notebooks
@@ -243,7 +245,7 @@ class Opened:
         self.predictions = tables.tidy(self.runs)
         self.evidence = self._gather()
         display(
-            costs.cold_costs(self.store, self.runs).style.format(precision=1).hide(axis="index")
+            Table(costs.cold_costs(self.store, self.runs)).format(precision=1).hide(axis="index")
         )
 
     def _gather(self) -> dict[str, pd.DataFrame]:

@@ -13,6 +13,7 @@ from IPython.display import Markdown, display
 from dferlib.analysis import cost, explain
 from dferlib.analysis.fine_layer import MOUTH_CELLS, fine_layer, grid_of
 from dferlib.evidence import costs, metrics, scoring, sentences, tables
+from dferlib.evidence.layout import Table
 from dferlib.figures import diagrams, matrices, plots, schematics
 from dferlib.figures.curves import plot_curves, plot_roc, plot_time_profile
 from dferlib.figures.wording import attention_name, dataset_name, rule_name
@@ -77,7 +78,7 @@ class Pictures(Opened):
         self.show(figure, alt=alt, caption="Every row of this run.", name="curves")
         asked = (self.predictions, self.classes, self.rule)
         display(Markdown(sentences.learned_rows(self.history, *asked)))
-        display(costs.cost_of_runs(self.runs).style.format(precision=1).hide(axis="index"))
+        display(Table(costs.cost_of_runs(self.runs)).format(precision=1).hide(axis="index"))
 
     def intervals(
         self, cells: pd.DataFrame, *, name: str, caption: str, metrics: Sequence[str] = ("WAR",)
@@ -148,7 +149,7 @@ class Pictures(Opened):
         asked = (self.predictions, self.classes, self.variant, self.rule)
         display(Markdown(scoring.commonest_confusion(*asked)))
         if missing:
-            display(pd.DataFrame(missing).style.hide(axis="index"))
+            display(Table(pd.DataFrame(missing)).hide(axis="index"))
         rows, rules = self.settings.variants, list(self.predictions["select"].unique())
         display(widgets.choose(self._one_matrix, variant=rows, select=rules))
 

@@ -106,7 +106,7 @@ class Results(Comparisons):
         """Table 1: the paper's counts beside those of the store."""
         at_hand = {self.settings.dataset: self.everything.manifest}
         table = tables.describe_datasets(self.paper, at_hand, self.options)
-        display(table.style.format(na_rep=""))
+        display(layout.Table(table).format(na_rep=""))
 
     # ---------------------------------------------------------------- own numbers
 
@@ -136,13 +136,13 @@ class Results(Comparisons):
     def folds(self) -> None:
         """WAR and UAR of every row in each fold, their mean, and how far folds and seeds differ."""
         asked = (self.predictions, self.classes, self.rule)
-        display(folds_table(*asked, self.row_labels).style.format(precision=2, na_rep=""))
+        display(layout.Table(folds_table(*asked, self.row_labels)).format(precision=2, na_rep=""))
         display(Markdown(caption_folds(*asked)))
 
     def gaps(self) -> None:
         """What each selection rule gives, and what peeking at the test fold would add."""
         table = scoring.selection_gaps(self.predictions, self.classes)
-        display(table.style.format("{:.2f}"))
+        display(layout.Table(table).format("{:.2f}"))
 
     def claim(self, text: str, row: str, *others: str, metric: str = "WAR") -> None:
         """Put one of the paper's claims - that `row` is above `others` - beside this run's result.
@@ -180,7 +180,7 @@ class Results(Comparisons):
                 "above the commonest class": np.where(table["war_low"] > largest, "yes", "no"),
             }
         )
-        display(table.style.format(precision=2))
+        display(layout.Table(table).format(precision=2))
         said = f"the commonest class of the test clips {largest:.1f} %"
         display(Markdown(f"Chance is {self.chance:.1f} %, {said}."))
 
@@ -217,7 +217,7 @@ class Results(Comparisons):
             name: "{:,}" if table[name].dtype.kind == "i" else "{:.2f}"
             for name in table.columns[1:]
         }
-        display(table.style.format(formats).hide(axis="index"))
+        display(layout.Table(table).format(formats).hide(axis="index"))
 
     def at_preset(self, variant: str) -> nn.Module:
         """A row's model at the size of this preset, untrained, on this run's device."""
