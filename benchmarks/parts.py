@@ -52,6 +52,11 @@ PARTS = {
     "transfer": Part("synthface/transfer.py", "20 min", "results/faces/transfer.json"),
     "convergence": Part("training/convergence.py", "hours", "results/convergence"),
     "unseen-trees": Part("training/unseen_trees.py", "1 h", "results/robustness/unseen-trees.json"),
+    "trust": Part("trust/page.py", "seconds", "results/trust/README.md"),
+    "fuzz": Part("trust/fuzz.py", "hours, resumable", "results/trust/fuzz.json"),
+    "growth": Part("trust/growth.py", "5 min", "results/trust/growth.json"),
+    "licences": Part("trust/licences.py", "seconds", "results/trust/licences.csv"),
+    "groups": Part("trust/groups.py", "seconds", "results/trust/groups.csv"),
 }
 
 
