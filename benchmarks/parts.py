@@ -45,6 +45,11 @@ PARTS = {
     "store-dfew": Part("datasets/store_dfew.py", "20 min", "results/store/dfew-<size>.json"),
     "coverage": Part("evidence/coverage.py", "hours", "results/evidence/coverage.csv"),
     "operations": Part("evidence/operations.py", "2 min", "results/evidence/operations.csv"),
+    "trust": Part("trust/page.py", "seconds", "results/trust/README.md"),
+    "fuzz": Part("trust/fuzz.py", "hours, resumable", "results/trust/fuzz.json"),
+    "growth": Part("trust/growth.py", "5 min", "results/trust/growth.json"),
+    "licences": Part("trust/licences.py", "seconds", "results/trust/licences.csv"),
+    "groups": Part("trust/groups.py", "seconds", "results/trust/groups.csv"),
     "faces": Part("synthface/faces.py", "10 min", "results/faces/bars.json"),
     "sequences": Part("synthface/sequence_sheets.py", "5 min", "results/faces/*.png"),
     "naming": Part("synthface/naming.py", "2 min", "results/faces/naming"),
@@ -52,11 +57,6 @@ PARTS = {
     "transfer": Part("synthface/transfer.py", "20 min", "results/faces/transfer.json"),
     "convergence": Part("training/convergence.py", "hours", "results/convergence"),
     "unseen-trees": Part("training/unseen_trees.py", "1 h", "results/robustness/unseen-trees.json"),
-    "trust": Part("trust/page.py", "seconds", "results/trust/README.md"),
-    "fuzz": Part("trust/fuzz.py", "hours, resumable", "results/trust/fuzz.json"),
-    "growth": Part("trust/growth.py", "5 min", "results/trust/growth.json"),
-    "licences": Part("trust/licences.py", "seconds", "results/trust/licences.csv"),
-    "groups": Part("trust/groups.py", "seconds", "results/trust/groups.csv"),
 }
 
 

@@ -5,6 +5,7 @@ it starts. Seen is what goes through Python; connections that a library opens by
 """
 
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -47,14 +48,14 @@ def install(log: str) -> None:
 
 def outside(lines: list[str], allowed: list[Path]) -> list[str]:
     """Lines of a log about what may not be: a write elsewhere, a call to another machine."""
-    temporary = Path(tempfile.gettempdir())
+    temporary, here = Path(tempfile.gettempdir()), (*HERE, socket.gethostname())
     found = []
     for line in lines:
         kind, _, what = line.partition("\t")
         if kind == "call":
             # a path is a socket of this machine; the kernel talks to its runner through one
-            local = what.startswith(("/", "b'", "None")) or what.strip("'") in HERE
-            if not local and not any(f"'{name}'" in what for name in HERE):
+            local = what.startswith(("/", "b'", "None")) or what.strip("'") in here
+            if not local and not any(f"'{name}'" in what for name in here):
                 found.append(line)
             continue
         path = Path(what)

@@ -8,8 +8,9 @@ overwritten, words that parsers trip over), drawn from the reader's name and the
 is read in a child process with a limit on memory and on its own seconds of a core; one that hangs
 or dies is a failure, and the next child goes on behind it.
 
-read         the reader returned
-named error  it raised what it says it raises
+read         it returned
+named error  it raised what it says it raises, and the message names the file or its folder
+nameless     the same without a name of the file
 failed       anything else: another exception, a crash, a hang, too much memory
 
 Keeps results/trust/fuzz.json after every child; the same command goes on where it stopped.
@@ -41,6 +42,7 @@ CASES, CHILD_CASES = 20_000, 1_000
 SECONDS, MEMORY = 20, 2**30  # of a core, for one case; bytes above what the imports take
 KEPT = 20  # failures that are listed, one of each kind
 RECORD = "fuzz.json"
+OUTCOMES = ("read", "named error", "nameless error", "failed")
 
 
 def damage(data: bytes, rng: np.random.Generator, words: tuple[bytes, ...]) -> bytes:
@@ -77,8 +79,9 @@ def try_case(name: str, case: int, folder: Path) -> tuple[str, str]:
     path.write_bytes(make_case(name, reader, case))
     try:
         reader.read(path)
-    except reader.errors:
-        return "named error", ""
+    except reader.errors as error:
+        named = reader.name in str(error) or str(folder) in str(error)
+        return ("named error", "") if named else ("nameless error", f"{error}"[:160])
     except Exception as error:
         return "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
     return "read", ""
@@ -126,9 +129,9 @@ def go_on(name: str, row: dict[str, Any], cases: int) -> None:
         counts[outcome] += 1
         kind = words.partition(":")[0]
         known = [failure["why"].partition(":")[0] for failure in row["failures"]]
-        if outcome == "failed" and len(known) < KEPT and known.count(kind) < 3:
+        if outcome in OUTCOMES[2:] and len(known) < KEPT and known.count(kind) < 3:
             row["failures"].append({"case": case, "why": words})
-    row["outcomes"] = {key: counts[key] for key in ("read", "named error", "failed")}
+    row["outcomes"] = {key: counts[key] for key in OUTCOMES}
     row["cases"] = start + len(lines)
 
 

@@ -30,7 +30,8 @@ FAULT_NOTE = """Each fault names the tests that hold it, below `tests/`; repeat 
 `python -m pytest tests/NAME`. *Part*: some of it is tried by no test, see the note."""
 FUZZ_NOTE = """A sound file with one to four damages, read in a child process with a limit of
 {seconds} s of a core and {megabytes:.0f} MB above the imports. *Read*: something came back. *Named
-error*: the reader's own error, with the way out. *Failed*: anything else. The bar is 20,000 cases
+error*: the reader's own error, with the file's name. *Nameless*: the same without it. *Failed*:
+anything else. The bar is 20,000 cases
 of each; what is stored is what was run. Repeat or go on: `python -m benchmarks fuzz`."""
 GROWTH_NOTE = """Seconds of a core and peak megabytes at {0:,} and {1:,} clips, ten a person, one
 class with a single clip. *Power* is the exponent of growth: 1 is proportional, 2 quadratic. Repeat:
