@@ -25,13 +25,21 @@ def told(event: str, arguments: tuple) -> str:
         path, _, flags = arguments
         if isinstance(path, int) or not (flags or 0) & WRITING:
             return ""
-        return f"write\t{os.path.abspath(os.fsdecode(path))}"
+        return f"write\t{whole(path)}"
     if event in CHANGES:
         paths = [item for item in arguments if isinstance(item, str | bytes | os.PathLike)]
-        return "\n".join(f"write\t{os.path.abspath(os.fsdecode(path))}" for path in paths[:2])
+        return "\n".join(f"write\t{whole(path)}" for path in paths[:2])
     if event in CALLS:
         return f"call\t{arguments[-1] if event == 'socket.connect' else arguments[0]}"
     return ""
+
+
+def whole(path: str | bytes | os.PathLike) -> str:
+    """The path from the root on, or as it is where the process has no folder any more."""
+    try:
+        return os.path.abspath(os.fsdecode(path))
+    except OSError:
+        return os.fsdecode(path)
 
 
 def install(log: str) -> None:

@@ -93,7 +93,7 @@ def test_growth_is_an_exponent_and_a_slow_quadratic_step_is_seen():
 
 
 def test_every_step_runs_with_two_classes_and_with_one_clip_of_a_class(tmp_path):
-    steps = growth.evidence_steps(60, 2, tmp_path) | growth.dataset_steps(60, tmp_path)
+    steps = growth.evidence_steps(120, 2, tmp_path) | growth.dataset_steps(120, tmp_path)
     for step in steps.values():
         step()
     table = growth.make_predictions(60, 11)
