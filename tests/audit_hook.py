@@ -14,9 +14,18 @@ LOG = os.environ.get("DFER_AUDIT", "")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate")
 CALLS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request")
-HERE = ("127.0.0.1", "::1", "localhost", "0.0.0.0")
+HERE = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "", "None")
 # what Jupyter, matplotlib and Python keep for themselves, wherever the user has it
-THEIRS = ("__pycache__", ".ipython", ".jupyter", "jupyter", "matplotlib", "fontconfig", "joblib")
+THEIRS = (
+    "__pycache__",
+    ".ipython",
+    "ipython",
+    ".jupyter",
+    "jupyter",
+    "matplotlib",
+    "fontconfig",
+    "joblib",
+)
 
 
 def told(event: str, arguments: tuple) -> str:
@@ -29,8 +38,11 @@ def told(event: str, arguments: tuple) -> str:
     if event in CHANGES:
         paths = [item for item in arguments if isinstance(item, str | bytes | os.PathLike)]
         return "\n".join(f"write\t{whole(path)}" for path in paths[:2])
+    if event == "socket.connect":  # sockets that are a path or a name stay on this machine
+        internet = arguments[0].family in (socket.AF_INET, socket.AF_INET6)
+        return f"call\t{arguments[1][0]}" if internet else ""
     if event in CALLS:
-        return f"call\t{arguments[-1] if event == 'socket.connect' else arguments[0]}"
+        return f"call\t{arguments[0]}"
     return ""
 
 
@@ -61,9 +73,7 @@ def outside(lines: list[str], allowed: list[Path]) -> list[str]:
     for line in lines:
         kind, _, what = line.partition("\t")
         if kind == "call":
-            # a path is a socket of this machine; the kernel talks to its runner through one
-            local = what.startswith(("/", "b'", "None")) or what.strip("'") in here
-            if not local and not any(f"'{name}'" in what for name in here):
+            if what not in here:
                 found.append(line)
             continue
         path = Path(what)

@@ -38,7 +38,7 @@ def tables_of(name: str):
     yield lay_out(frame, "caption")
     yield Table(frame)
     yield Table(frame).format(precision=2, na_rep="").hide(axis="index")
-    yield Table(frame.set_index(["row"])).format("{:.2f}")
+    yield Table(frame.set_index("row")).format(precision=1)
     yield Table(frame).format({"value": "{:.1f}"})
 
 

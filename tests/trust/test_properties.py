@@ -25,7 +25,7 @@ from dferlib.evidence.stats import holm, mcnemar
 from dferlib.files import digest, plain, write_csv
 from dferlib.protocols import list_protocols, load_protocol
 
-few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 words = st.text(min_size=1, max_size=12).filter(is_plain)
 
 
@@ -92,8 +92,7 @@ def test_intervals_are_ordered_within_0_and_1_and_blind_to_the_order_of_people(d
     assert -1e-9 <= low <= high <= 1 + 1e-9
     if method in ("logit-t", "wilson", "korn-graubard"):
         assert low - 1e-6 <= value <= high + 1e-6
-        again = interval(hits[::-1], sizes[::-1], name, method)
-        assert (low, high) == pytest.approx(again)
+        assert np.allclose((low, high), interval(hits[::-1], sizes[::-1], name, method))
 
 
 @few
@@ -244,6 +243,8 @@ def test_an_override_is_refused_by_name_or_changes_one_setting(recipes, data, va
     except ValueError as error:
         said = str(error)
     assert not said or name in said or repr(name) in said
+    if said:
+        return
     before, after = dataclasses.asdict(recipe), dataclasses.asdict(changed)
     assert type(after[name]) is type(before[name]) or before[name] is None or after[name] is None
     assert {k for k in before if before[k] != after[k]} <= {name}
