@@ -130,8 +130,12 @@ def _run(path: Path) -> Any:
 
 def _notebook(path: Path) -> Any:
     from dferlib.notebook.execution import execute
+    from dferlib.notebook.parameters import ParameterError
 
-    return execute(path, path.with_name("out.ipynb"), {"no such name": 1}, progress=False)
+    try:  # refused before a kernel starts, once the notebook has been read
+        return execute(path, path.with_name("out.ipynb"), {"no such name": 1}, progress=False)
+    except ParameterError as error:
+        return error
 
 
 def _cell(path: Path) -> Any:

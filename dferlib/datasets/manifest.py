@@ -224,8 +224,6 @@ def read_manifest(path: Path, classes: Sequence[str] = tuple(CLASS_ALIASES)) -> 
     try:
         return check_manifest(pd.read_csv(path, dtype=types, keep_default_na=False), classes)
     except (ValueError, OverflowError) as error:  # pandas' own are of the first kind
-        if isinstance(error, DatasetError):
-            raise
         raise DatasetError(f"{path} is no manifest, or damaged: {error}") from error
 
 
