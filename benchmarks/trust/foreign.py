@@ -8,6 +8,7 @@ travel between machines.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from dferlib.datasets.manifest import DatasetError, StoreError
 from dferlib.evidence.damage import DamagedFileError
 
 CLASSES = ["anger", "fear"]
+PREDICTIONS = gzip.compress(b"clip_id,subject,fold,select,y_true,y_pred,p_0,p_1\n", mtime=0)
 
 
 class Reader(NamedTuple):
@@ -175,7 +177,9 @@ def _run_record() -> bytes:
     keys = ("run_id", "paper", "dataset", "source", "preset", "variant", "manifest_hash")
     record: dict[str, Any] = dict.fromkeys(keys, "a") | {"fingerprint": "f", "fold": 1, "seed": 0}
     record |= {"classes": CLASSES, "protocol": {}, "history": [], "metrics": []}
-    return json.dumps(record | {"predictions_sha256": "0" * 64}).encode()
+    return json.dumps(
+        record | {"predictions_sha256": hashlib.sha256(PREDICTIONS).hexdigest()}
+    ).encode()
 
 
 def _book() -> bytes:
