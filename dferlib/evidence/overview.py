@@ -28,6 +28,9 @@ RUN = ["paper", "dataset", "source", "preset"]
 class MissingResultsError(FileNotFoundError):
     """A file of the results folder that is not there; the message says what makes it."""
 
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it: the way out, no traceback
+        return [f"{type(self).__name__}: {self}"]
+
 
 def read_results(folder: str | Path, name: str) -> pd.DataFrame:
     """Read one of `FILES` of a results folder; MissingResultsError names what makes it."""

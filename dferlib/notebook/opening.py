@@ -21,12 +21,14 @@ from dferlib.datasets import DatasetError, check_store, choose_classes
 from dferlib.datasets.batches import ClipLoader, denormalise
 from dferlib.datasets.store import FrameStore
 from dferlib.device import busy_notice, set_threads
-from dferlib.evidence import costs, sentences, tables, verdict
+from dferlib.evidence import costs, layout, sentences, tables, verdict
 from dferlib.evidence.runs import results_folder
 from dferlib.figures import plots
 from dferlib.models import create_model
 from dferlib.notebook.display import Banner, banner, display_figure, finish
 from dferlib.notebook.parameters import ParameterError, check_parameters
+from dferlib.notebook.resuming import say_resumes
+from dferlib.notebook.widgets import tell_of_bars
 from dferlib.protocols import Paper, Recipe, load_protocol
 from dferlib.protocols.stages import AS_PAPER, Choice, read_choice
 from dferlib.training import predict, runner, single_frame, stages
@@ -36,6 +38,14 @@ from dferlib.training.tasks import Task, fit_extent, plan_tasks
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
+
+
+def open_or_refuse(recipe: Recipe, source: str, data_root: Path | None) -> FrameStore:
+    """Open the frame store of a recipe; ParameterError, which is shown as a box, without data."""
+    try:
+        return open_recipe_store(recipe, source, data_root)
+    except DatasetError as error:
+        raise ParameterError(f"the data cannot be read as asked: {error}") from error
 
 
 class Opened:
@@ -58,10 +68,11 @@ class Opened:
         pictures: Mapping[str, Any] | None = None,
     ) -> None:
         set_threads()
+        tell_of_bars()
         paper = load_protocol(slug)
         settings = check_parameters(slug, namespace, datasets=paper.datasets, extras=extras)
         recipe = paper.resolve(settings.preset, settings.dataset, slug)
-        self.everything = open_recipe_store(recipe, settings.source, settings.data_root)
+        self.everything = open_or_refuse(recipe, settings.source, settings.data_root)
         self._own_classes, self._choice = own_classes, read_choice(settings.transfer)
         self.store = self._chosen(self.everything, paper)
         # few clips: more passes in an epoch; of your own with few subjects: fewer folds
@@ -244,6 +255,11 @@ class Opened:
 
     # ---------------------------------------------------------------- what stands in all notebooks
 
+    def say(self, text: str) -> None:
+        """Show a sentence that reads numbers; not after a smoke run, whose numbers mean nothing."""
+        if self.settings.preset != "smoke":
+            display(Markdown(text))
+
     def banner(self) -> Banner:
         """Say where pixels come from, what is run, and what of the preset is left out."""
         said = f"Only a part of the preset, figures go to figures-partial: {'; '.join(self.part)}"
@@ -264,13 +280,17 @@ class Opened:
         return runner.Plan(self.tasks)
 
     def train(self) -> None:
-        """Train what is not finished yet, and show what was paid once, whatever is run later."""
+        """Train what is not finished yet, and show what was paid once, whatever is run later.
+
+        Says first how to go on where this stops.
+        """
+        say_resumes(self.tasks)
         self.runs = runner.run_tasks(self.tasks)
         self.predictions = tables.tidy(self.runs)
         self.evidence = self._gather()
-        display(
-            costs.cold_costs(self.store, self.runs).style.format(precision=1).hide(axis="index")
-        )
+        paid = costs.cold_costs(self.store, self.runs)
+        shown = layout.lay_out(paid, "Paid once", named="what", prose=("detail",))
+        display(shown.format(precision=1, na_rep=""))
 
     def _gather(self) -> dict[str, pd.DataFrame]:
         """This run's predictions, and of other datasets the rows that are on equal folds."""

@@ -1,10 +1,13 @@
 """Choices above a view: where they start, what they list, that no view is made twice."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from IPython.core.formatters import DisplayFormatter
+from tqdm.notebook import TqdmHBox
 
 from dferlib.figures.matrix_table import confusion_table
 from dferlib.figures.palette import contrast
@@ -63,3 +66,12 @@ def test_a_matrix_in_html_names_its_rows_and_can_be_read():
     for cell in page.find_all("td", style=True):
         back, ink = re.findall(r"#[0-9a-f]{6}", cell["style"])
         assert contrast(ink, back) >= 4.5
+
+
+def test_a_bar_says_in_a_saved_notebook_that_it_was_one(monkeypatch):
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    monkeypatch.setattr(widgets, "get_ipython", lambda: shell)
+    widgets.tell_of_bars()
+    bundle, _ = shell.display_formatter.format(TqdmHBox())
+    assert bundle["text/plain"] == widgets.MOVED
+    assert "application/vnd.jupyter.widget-view+json" in bundle
