@@ -101,7 +101,7 @@ class Pictures(Opened):
         shown = {metric: cells[cells["metric"] == metric] for metric in metrics}
         count = max(map(len, shown.values()))
         if not count:
-            display(Markdown("Nothing to draw: this table has no value on this dataset."))
+            display(Markdown("No figure: this table has no value on this dataset."))
             return
         size = (6.2 if len(metrics) == 1 else 5.6 * len(metrics), 0.42 * count + 1.3)
         figure, axes = plt.subplots(1, len(metrics), figsize=size, squeeze=False)
