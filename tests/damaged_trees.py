@@ -102,9 +102,12 @@ class Reader:
         self.log.close()
 
 
-def show(reader: Reader, dataset: str, case: int, tree: Path, place: Path) -> tuple[list, dict]:
+def show(
+    reader: Reader, dataset: str, case: int, tree: Path, place: Path, faces: str = ""
+) -> tuple[list, dict]:
     """Damage a copy of a tree below `place` and let it be read; returns the damage, the answer.
 
+    `faces` says how faces are found, where the reader's own way is not wanted.
     An answer that is missing has the reason under "failed", and so has a read that wrote anywhere
     but into the cache.
     """
@@ -116,7 +119,7 @@ def show(reader: Reader, dataset: str, case: int, tree: Path, place: Path) -> tu
     done = damage(rng, root, case * len(list_datasets()) + number)
     before = snapshot(place, place / "cache")
     try:
-        answer = reader.read(dataset, root, place / "cache")
+        answer = reader.read(dataset, root, place / "cache", faces)
         assert snapshot(place, place / "cache") == before, "written outside the cache"
         left = [path.name for path in place.glob("cache/*/*") if path.suffix == ".partial"]
         assert not left, f"half a store was left: {left}"

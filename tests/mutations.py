@@ -320,7 +320,7 @@ def snapshot(folder, skip):
     return found
 
 
-def read_everything(dataset, root, cache):
+def read_everything(dataset, root, cache, faces=""):
     """Manifest, check and store of a tree: what came out, or the error's type and text.
 
     Texts call the tree's folder ROOT, so that those of two trees can be compared.
@@ -337,7 +337,7 @@ def read_everything(dataset, root, cache):
         return {**result, "seconds": time.process_time() - started}
 
     def report():
-        found = check(dataset, root)
+        found = check(dataset, root, faces=faces)
         counts = dict(zip(found.counts["what"], map(int, found.counts["found"]), strict=True))
         told = [(finding.what, *finding.where) for finding in found.findings if not facts(finding)]
         told = [line.replace(str(root), "ROOT") for lines in told for line in lines]
@@ -350,7 +350,8 @@ def read_everything(dataset, root, cache):
 
     def store():
         build = {"source": "real", "data_root": root, "cache_dir": cache, "size": 16}
-        found = open_store(dataset, **build, workers=1, progress=False, verify=True)
+        quiet = {"workers": 1, "progress": False, "verify": True}
+        found = open_store(dataset, **build, **quiet, faces=faces)
         rows = found.manifest.to_dict("records")
         content = {
             row["clip_id"]: {

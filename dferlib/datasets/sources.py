@@ -31,6 +31,7 @@ from dferlib.datasets.manifest import (
     manifest_digest,
 )
 from dferlib.datasets.readers.annotations import annotate
+from dferlib.datasets.readers.links import describe_links
 from dferlib.datasets.readers.scan import EXCLUDE_FILE, UNKNOWN, Clip, Scan, read_exclude
 from dferlib.files import digest
 
@@ -120,7 +121,7 @@ def scan_dataset(
     """Look for a real dataset with the options of its reader; see `open_store` for the errors.
 
     Clips that `exclude.txt` in the dataset's folder names are left out, peaks that its `apex.csv`
-    names are taken.
+    names are taken; links that lead out of the folder are among the scan's doubts.
     """
     options = dict(options or {})
     reader = load_reader(dataset)
@@ -129,8 +130,9 @@ def scan_dataset(
     excluded = (*options.get("exclude", ()), *read_exclude(root))
     if excluded:
         options["exclude"] = tuple(dict.fromkeys(excluded))
-    found = replace(reader.scan(root, **options), excluded=tuple(options.get("exclude", ())))
-    return annotate(found)
+    found = reader.scan(root, **options)
+    doubts = (*found.doubts, *describe_links(root, found.clips))
+    return annotate(replace(found, doubts=doubts, excluded=tuple(options.get("exclude", ()))))
 
 
 def warn_about(scan: Scan) -> None:

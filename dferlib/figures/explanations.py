@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dferlib.figures.plots import OURS, PALETTE
+from dferlib.figures.palette import CURVE_COLOURS
 
+OURS = CURVE_COLOURS[0]
 MARKS = ("D", "s", "^", "v", "x", "|")
 AXES = {
     "where": "where it moves\n(ROC area; 0.5 knows nothing)",
@@ -39,7 +40,7 @@ def plot_map_scores(
     names = list(dict.fromkeys([*summary["map"], *changed["map"]]))
     others = [kind for kind in dict.fromkeys(summary["kind"]) if kind not in (own, ceiling)]
     look = {
-        kind: {"marker": mark, "color": PALETTE[1 + place]}
+        kind: {"marker": mark, "color": CURVE_COLOURS[(1 + place) % len(CURVE_COLOURS)]}
         for place, (kind, mark) in enumerate(zip(others, MARKS, strict=False))
     }
     size = (2.6 * (len(questions) + 1) + 1.8, 0.42 * len(names) + 1.7)

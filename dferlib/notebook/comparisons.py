@@ -17,7 +17,7 @@ class Comparisons(Opened):
     """Sections that compare rows. Each shows what it says, and returns nothing."""
 
     @cached_property
-    def labels(self) -> dict[str, str]:
+    def row_labels(self) -> dict[str, str]:
         """Variant -> its name, as the paper has it."""
         return {slug: variant.label for slug, variant in self.paper.variants.items()}
 
@@ -42,7 +42,7 @@ class Comparisons(Opened):
     def _tested(self, reference: str, predictions: pd.DataFrame) -> pd.DataFrame | None:
         rows = predictions["variant"].unique()
         if reference not in rows or len(rows) < 2:
-            label = self.labels.get(reference, reference)
+            label = self.row_labels.get(reference, reference)
             display(Markdown(f"Not compared: this needs {label} and at least one other row."))
             return None
         asked = (predictions, self.classes, reference, self.rule)
@@ -51,16 +51,16 @@ class Comparisons(Opened):
         if self.printed_here:
             where = (self.paper, self.settings.dataset, reference)
             published = verdict.published_differences(*where)
-        shown = comparison_table.describe_tests(table, published, self.labels)
-        label = self.labels.get(reference, reference)
+        shown = comparison_table.describe_tests(table, published, self.row_labels)
+        label = self.row_labels.get(reference, reference)
         display(comparison_table.show_tests(shown, label))
         self.say(sentences.read_tests(shown, table))
         return table
 
     def _draw_differences(self, table: pd.DataFrame, reference: str) -> None:
         named = table.assign(
-            first=self.labels.get(reference, reference),
-            second=[self.labels.get(name, name) for name in table["second"]],
+            first=self.row_labels.get(reference, reference),
+            second=[self.row_labels.get(name, name) for name in table["second"]],
         )
         ax = evidence_figures.plot_differences(named)
         alt = (
@@ -90,7 +90,7 @@ class Comparisons(Opened):
                     )
                 )
                 continue
-            ranked = ranking.rank_models(scores.rename(columns=self.labels))
+            ranked = ranking.rank_models(scores.rename(columns=self.row_labels))
             ax = evidence_figures.plot_critical_difference(
                 ranked.ranks, ranked.critical_difference, ranking.cliques(ranked)
             )

@@ -234,15 +234,6 @@ class Opened:
         precision = self.first_task().recipe.precision
         return predict.predict(self.model, self.loader, self.test, precision)
 
-    def surest(self, count: int = 1) -> np.ndarray:
-        """The test clips, by place among them, that the model is surest of, surest first.
-
-        Clips of fewer frames than are shown, which repeat their last one, come last.
-        """
-        whole = self.store.manifest["n_frames"].iloc[self.test] >= self.loader.num_frames
-        sure = np.where(whole, self.probabilities.max(1), 0)
-        return np.argsort(-sure, kind="stable")[:count]
-
     def images(self, clips: Tensor) -> np.ndarray:
         """Clips (N, 3, T, H, W) as pictures (N, T, H, W, 3) in 0 to 1."""
         return denormalise(clips, self.recipe.normalise).permute(0, 2, 3, 4, 1).cpu().numpy()

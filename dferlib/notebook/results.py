@@ -114,7 +114,7 @@ class Results(Comparisons):
         if rows:
             predictions = predictions[predictions["variant"].isin(rows)]
         scored = scoring.score_variants(predictions, self.classes, self.rule)
-        shown = pd.DataFrame({"row": [self.labels.get(name, name) for name in scored.index]})
+        shown = pd.DataFrame({"row": [self.row_labels.get(name, name) for name in scored.index]})
         for name in ("war", "uar"):
             ends = scored[[name, f"{name}_low", f"{name}_high"]].to_numpy()
             shown[f"{name.upper()} [95 %]"] = [layout.with_interval(*row) for row in ends]
@@ -141,7 +141,7 @@ class Results(Comparisons):
 
     def gaps(self) -> None:
         """What each selection rule gives, and what peeking at the test fold would add."""
-        table = scoring.selection_gaps(self.predictions, self.classes).rename(index=self.labels)
+        table = scoring.selection_gaps(self.predictions, self.classes).rename(index=self.row_labels)
         caption = "WAR in per cent under each rule that picks the epoch"
         display(layout.lay_out(table, caption).format("{:.2f}"))
 
@@ -151,7 +151,7 @@ class Results(Comparisons):
         Says so where the result is against it.
         """
         asked = (row, others, self.rule, metric)
-        found = sentences.compare_rows(self.predictions, self.classes, *asked, self.labels)
+        found = sentences.compare_rows(self.predictions, self.classes, *asked, self.row_labels)
         found = found or f"Not compared: these rows were not run; {self.command(variant=row)}"
         self.say(f"**Claim:** {text}\n\n**Here** ({self.store.source}): {found}")
 
@@ -183,7 +183,7 @@ class Results(Comparisons):
             }
         )
         names = {"war": "WAR (%)", "war_low": "95 % low", "war_high": "95 % high"}
-        table = table.rename(columns=names, index=self.labels)
+        table = table.rename(columns=names, index=self.row_labels)
         yes = ("above chance", "above the commonest class")
         shown = layout.lay_out(table, "Accuracy beside guessing", prose=yes)
         display(shown.format(precision=2))
@@ -273,7 +273,7 @@ class Results(Comparisons):
             said = f"No verdict on rows: `{reference}` and another row of a table on"
             display(Markdown(f"{said} {self.settings.dataset} are needed."))
         else:
-            label = self.labels.get(reference, reference)
+            label = self.row_labels.get(reference, reference)
             display(verdict.show_judged(judged, label))
         self.published_claims()
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 import pandas as pd
 
 from dferlib.datasets import DatasetError, check_store
+from dferlib.datasets.batches import THERE_AND_BACK
 from dferlib.evidence import scoring, tables
 from dferlib.evidence.runs import Run, results_folder
 from dferlib.names import OWN_CLIPS
@@ -91,6 +92,8 @@ def _with_peak(task: Task) -> Task:
         del same["warmup"]  # a paper's own schedule may count it in epochs
         if getattr(rival, "lr_factor", None) is not None:
             same["factors"] = tuple(rival.lr_factor(epoch) for epoch in range(rival.epochs + 1))
+    if same["peak"] == "last" and task.store.dataset in THERE_AND_BACK:
+        same["peak"] = "annotated"  # what is last there is neutral again
     before = _with_peak(task.before) if isinstance(task.before, Task) else None
     same["transfer"] = rival.transfer if before else ""  # a checkpoint is of another network
     recipe = PeakRecipe(**same, variant=NAME, official=rival.official_split)

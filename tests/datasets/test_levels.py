@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from dferlib.datasets import DatasetError
 from dferlib.datasets.faces.crops import read_clip
 from dferlib.datasets.media.images import grey_levels, load_rgb
 from dferlib.datasets.readers.scan import Clip
@@ -91,3 +92,21 @@ def test_eight_bits_have_no_range_to_find(tmp_path):
     Image.fromarray(np.full((4, 4), 3, np.uint8)).save(tmp_path / "dark.png")
     assert grey_levels([tmp_path / "dark.png"]) == 0
     assert load_rgb(tmp_path / "dark.png").max() == 3
+
+
+@pytest.mark.parametrize("suffix", ["webp", "png", "tiff"])
+def test_a_film_in_one_file_is_no_frame(tmp_path, suffix):
+    noise = np.random.default_rng(0).integers(0, 255, (3, 8, 8, 3), dtype=np.uint8)
+    first, *others = map(Image.fromarray, noise)
+    path = tmp_path / f"a.{suffix}"
+    first.save(path, save_all=True, append_images=others)
+    with pytest.raises(DatasetError, match=r"holds 3 pictures of one size; save each as a file"):
+        load_rgb(path)
+    first.save(path, **({"lossless": True} if suffix == "webp" else {}))
+    np.testing.assert_array_equal(load_rgb(path), noise[0])
+
+
+def test_a_preview_behind_a_picture_is_left_alone(tmp_path):
+    first = Image.fromarray(np.full((8, 8, 3), 90, np.uint8))
+    first.save(tmp_path / "a.tiff", save_all=True, append_images=[first.resize((4, 4))])
+    assert load_rgb(tmp_path / "a.tiff").shape == (8, 8, 3)

@@ -1,6 +1,7 @@
 """A user's own clips: folds they can fill, what is refused, and their place in a paper's tables."""
 
 import re
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -217,6 +218,16 @@ def test_the_single_frame_cnn_sees_the_peak_alone(finished):
     loader = task.loader()
     offsets = store.manifest["offset"].to_numpy()
     np.testing.assert_array_equal(loader.draw().frames[:, 0], offsets + FRAMES - 1)
+
+
+@pytest.mark.parametrize("dataset", ["mmi", "bu4dfe"])
+def test_of_clips_that_come_back_the_single_frame_cnn_sees_no_neutral_end(finished, dataset):
+    store, _, tasks, _, _ = finished
+    there = [replace(task, store=replace(store, dataset=dataset)) for task in tasks]
+    assert {task.recipe.peak for task in there} == {"last"}
+    (task,) = single_frame.peak_tasks(there)
+    offsets = store.manifest["offset"].to_numpy()
+    np.testing.assert_array_equal(task.loader().draw().frames[:, 0], offsets + (FRAMES - 1) // 2)
 
 
 def test_command_line_names_what_is_wrong(capsys, monkeypatch):

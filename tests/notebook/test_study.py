@@ -278,3 +278,12 @@ def test_where_a_run_starts_it_is_said_how_it_goes_on(monkeypatch):
     assert not said
     resuming.say_resumes([SimpleNamespace(state=name) for name in ("finished", "to do")])
     assert "run the same command again" in said[0].data
+
+
+def test_no_part_of_a_study_hides_a_name_of_another():
+    found = {}
+    for part in Study.__mro__[:-1]:
+        for name in vars(part):
+            if not name.startswith("__"):
+                found.setdefault(name, []).append(part.__name__)
+    assert not {name: parts for name, parts in found.items() if len(parts) > 1}

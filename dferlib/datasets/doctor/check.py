@@ -85,6 +85,7 @@ def check(
         notes=seen.notes,
         jumps=seen.jumps,
         repeats=seen.repeats,
+        marks=seen.marks,
         faces=make_faces_table(seen.records),
         read="every file was read, and three crops of each clip were looked at",
         **_look_at_crops(

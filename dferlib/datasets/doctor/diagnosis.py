@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -120,6 +120,14 @@ def _doubts(facts: Facts) -> Iterator[Finding]:
             f"anew, or put the clip into {EXCLUDE_FILE}",
             facts.jumps,
         )
+    if facts.marks:
+        count = plural(len(facts.marks), "landmark file is", "landmark files are")
+        yield Finding(
+            "look",
+            f"{count} the same for two people, so that a face is cut out in a wrong place",
+            "copy them anew from the dataset, or remove them: their frames then borrow a box",
+            facts.marks,
+        )
 
 
 def _labels(facts: Facts) -> Iterator[Finding]:
@@ -226,15 +234,21 @@ def group_pairs(pairs: Sequence[tuple[str, str]]) -> list[list[str]]:
 
 
 def _faces(facts: Facts) -> Iterator[Finding]:
+    """What was odd about frames and crops, clips with the same words in one finding."""
     clips = len(facts.manifest)
-    for note, count in Counter(facts.notes.values()).most_common(SHOWN):
-        names = tuple(name for name, text in facts.notes.items() if text == note)
+    groups: dict[str, dict[str, str]] = {}
+    for name, text in facts.notes.items():
+        for part in text.split("; "):
+            groups.setdefault(re.sub(r"\d[\d.]*", "n", part), {})[name] = part
+    for words, same in sorted(groups.items(), key=lambda item: -len(item[1]))[:SHOWN]:
+        several = len(set(same.values())) > 1
+        what = words.partition(":")[0] if several else next(iter(same.values()))
         yield Finding(
             "look",
-            f"{count} of {plural(clips, 'clip')}: {note}",
+            f"{len(same)} of {plural(clips, 'clip')}: {what}",
             "look at the pictures below; the clips stay in the count unless "
             f"{EXCLUDE_FILE} names them",
-            names,
+            tuple(f"{name}: {text}" if several else name for name, text in same.items()),
         )
 
 

@@ -30,7 +30,8 @@ class Facts:
     each clip was found. `twins` are pairs of near-duplicate clips (first, second, likeness and
     apart: "labels", "folds" or ""). `flat` says how many of the three crops of a clip that were
     looked at show nothing, where any does; `jumps` name frames that fit neither the one before nor
-    the one after, `repeats` clips with the same picture twice. `worst` has the crops that look
+    the one after, `repeats` clips with the same picture twice, `marks` landmark files that two
+    people share. `worst` has the crops that look
     least like a face, the worst first: clip_id, likeness, note; `crops` are their pixels, uint8
     (len(worst), S, S, 3). `read` says what was read, in words.
     """
@@ -59,6 +60,7 @@ class Facts:
     flat: Mapping[str, int] = field(default_factory=dict)
     jumps: tuple[str, ...] = ()
     repeats: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     worst: pd.DataFrame = field(default_factory=lambda: _table("clip_id", "likeness", "note"))
     crops: np.ndarray = field(default_factory=lambda: np.empty((0, 1, 1, 3), np.uint8))
     read: str = "no image was read"

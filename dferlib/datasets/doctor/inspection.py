@@ -49,7 +49,8 @@ class Inspection:
     16) of their first, middle and last crop; `notes` says by clip_id what was odd about a crop, and
     `records` how each face was found, see `FaceRecord`; `copies` are groups of clips with the same
     files, byte by byte, `shared` the number of images that stand in several clips; `jumps` are
-    frames that do not fit between their neighbours, `repeats` clips with one picture twice.
+    frames that do not fit between their neighbours, `repeats` clips with one picture twice, `marks`
+    landmark files that two people share.
     """
 
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -62,6 +63,7 @@ class Inspection:
     shared: int = 0
     jumps: tuple[str, ...] = ()
     repeats: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,7 @@ class _Seen:
     kinds: Counter[Kind]
     faults: list[str]
     digests: np.ndarray
+    marks: np.ndarray
     thumbs: np.ndarray | None
     note: str
     record: Mapping[str, Any]
@@ -101,6 +104,7 @@ def inspect_files(scan: Scan, faces: FaceOptions, progress: bool = False) -> Ins
         *_find_copies(clips, [one.digests for one in seen]),
         tuple(jump for one in seen for jump in one.jumps),
         tuple(repeat for one in seen for repeat in one.repeats),
+        _find_shared_marks(clips, [one.marks for one in seen]),
     )
 
 
@@ -128,7 +132,10 @@ def _inspect(clips: Sequence[Clip], faces: FaceOptions) -> list[_Seen]:
 
 def _look_at(clip: Clip, faces: FaceOptions) -> _Seen:
     files = clip.frames or ((clip.video,) if clip.video else ())
-    digests = np.array([_digest(path) for path in files], dtype=np.uint64)
+    digests, marks = (
+        np.array([_digest(path) if path else 0 for path in paths], dtype=np.uint64)
+        for paths in (files, clip.landmarks)
+    )
     small: list[np.ndarray] = []
     faults = [
         _fault(lambda file: small.append(thumbnail(load_rgb(file))), path) for path in clip.frames
@@ -149,6 +156,7 @@ def _look_at(clip: Clip, faces: FaceOptions) -> _Seen:
         kinds,
         faults,
         digests,
+        marks,
         thumbs,
         note,
         record,
@@ -224,3 +232,15 @@ def _find_copies(
     once = [np.unique(codes) for clip, codes in zip(clips, digests, strict=True) if clip.frames]
     counts = pd.Series(np.concatenate(once) if once else np.empty(0)).value_counts()
     return copies, int((counts > 1).sum())
+
+
+def _find_shared_marks(clips: Sequence[Clip], digests: Sequence[np.ndarray]) -> tuple[str, ...]:
+    """Landmark files with the same content for two people: one of them is not of its picture."""
+    first: dict[int, tuple[str, str]] = {}
+    found = []
+    for clip, codes in zip(clips, digests, strict=True):
+        for path, code in zip(clip.landmarks, codes.tolist(), strict=True):
+            subject, other = first.setdefault(code, (clip.subject, path))
+            if code and subject != clip.subject:
+                found.append(f"{clip.clip_id}: {Path(path).name} = {Path(other).name}")
+    return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.media import video
 from dferlib.datasets.media.images import grey_levels, load_rgb, note_on_levels
+from dferlib.datasets.media.oddities import Oddities
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Footage:
     images: tuple[str, ...] = ()
     video: str = ""
     mixed: bool = False
+    _seen: list[Oddities] = field(default_factory=list, compare=False)
 
     @cached_property
     def levels(self) -> int:
@@ -33,15 +35,20 @@ class Footage:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What had to be done to the frames, in words; empty if nothing had."""
+        """What had to be done to the frames, and what was odd about those of a video.
+
+        In words, empty if there is nothing to say; oddities are known once all frames were seen.
+        """
         if self.video:
-            return video.look_at_display(self.video).notes()
+            odd = self._seen[-1].notes() if self._seen else ()
+            return (*video.look_at_display(self.video).notes(), *odd)
         said = note_on_levels(self.levels)
         return (said,) if said else ()
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if self.video:
-            frames = video.iter_frames(self.video)
+            self._seen[:] = [Oddities()]
+            frames = video.iter_frames(self.video, seen=self._seen[0])
         else:
             frames = (load_rgb(path, self.levels) for path in self.images)
         return self._of_one_size(frames)

@@ -22,6 +22,7 @@ MAX_PIXELS = (
     50_000_000  # far above any dataset here; stops decompression bombs before they are decoded
 )
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # others have more ways to go wrong
+FILMS = ("PNG", "TIFF", "WEBP")  # of these a file can hold several pictures
 DEPTHS = (8, 10, 12, 14, 16, 32)  # bits that cameras fill
 FULL = 65535  # highest value of sixteen bits
 TIFF_MAXIMUM = 281  # the tag MaxSampleValue
@@ -88,6 +89,7 @@ def _open(path: str | Path) -> Iterator[Image.Image]:
                 raise DatasetError(
                     f"{path} is {image.width} x {image.height} pixels: no video frame"
                 )
+            _refuse_several(image)
             yield image
     except DatasetError:
         raise
@@ -97,6 +99,21 @@ def _open(path: str | Path) -> Iterator[Image.Image]:
             f"image {path} {what} ({error}). "
             "Copy it anew from the dataset, or put its clip into exclude.txt"
         ) from error
+
+
+def _refuse_several(image: Image.Image) -> None:
+    """ValueError for a film in one file, of which only the first picture would be read.
+
+    A smaller second picture is a preview, as cameras write it.
+    """
+    if image.format not in FILMS or (count := getattr(image, "n_frames", 1)) < 2:
+        return
+    first = image.size
+    image.seek(1)
+    same = image.size == first
+    image.seek(0)
+    if same:
+        raise ValueError(f"it holds {count} pictures of one size; save each as a file of its own")
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dferlib.files import cache_folder, digest, write_json
 
-FACTS_VERSION = 2  # raise when the frames of a video are counted in another way
+FACTS_VERSION = 3  # raise when the frames of a video are counted in another way
 
 
 class VideoNotes:

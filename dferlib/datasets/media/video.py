@@ -3,7 +3,8 @@
 PyAV is the extra `video` of this package; nothing else needs it. Frames are counted by the packets
 of the file, without decoding a picture. Where packets do not tell, they are decoded: a header
 counts what an edit list hides and what an AVI leaves empty to hold the frame before, some codecs
-have packets that show nothing, and in a stream every half picture may have one of its own.
+have packets that show nothing, in a stream every half picture may have one of its own, and of a
+video that was cut between two key frames some decoders leave out what comes before the second.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.media.containers import SUFFIXES, import_av, open_video
 from dferlib.datasets.media.display import Display, deinterlace, display_of
 from dferlib.datasets.media.notes import VideoNotes
+from dferlib.datasets.media.oddities import Oddities
 
 VIDEOS = rf".*\.(?:{'|'.join(SUFFIXES)})"
 FPS_UNKNOWN = 25.0  # where a file does not say
@@ -47,6 +49,7 @@ class _Packets(NamedTuple):
     smallest: int  # bytes
     end: float  # of the last one, in frames
     corrupt: bool
+    keyed: bool  # the first of them stands alone
 
 
 def probe(path: str | Path) -> VideoFacts:
@@ -79,6 +82,7 @@ def _read_packets(container: Any, stream: Any) -> _Packets:
         min((packet.size for packet in packets), default=0),
         seconds * float(stream.average_rate or 0),
         any(packet.is_corrupt for packet in packets),
+        bool(packets and packets[0].is_keyframe),
     )
 
 
@@ -98,6 +102,7 @@ def _certain(container: Any, stream: Any, packets: _Packets) -> bool:
     """Whether every packet that is to be shown is a frame."""
     return (
         stream.frames in (0, packets.shown)
+        and packets.keyed
         and packets.smallest >= LEAST_BYTES
         and stream.codec_context.name not in HIDING
         and container.format.name not in HALVES
@@ -165,20 +170,29 @@ def _is_text(path: str | Path) -> bool:
     return True
 
 
-def iter_frames(path: str | Path, at: Container[int] | None = None) -> Iterator[np.ndarray | None]:
+def iter_frames(
+    path: str | Path, at: Container[int] | None = None, seen: Oddities | None = None
+) -> Iterator[np.ndarray | None]:
     """Decode a video frame by frame as uint8 RGB (H, W, 3), as a player shows it.
 
-    With `at` only the frames at these places are made; None stands for the others, which are
-    decoded all the same. DatasetError naming the file.
+    Frames of another size than the first are brought to its. With `at` only the frames at these
+    places are made; None stands for the others, which are decoded all the same. `seen` counts what
+    is odd about the frames. DatasetError naming the file.
     """
+    seen = seen or Oddities()
     with open_video(path) as (container, stream):
         shown: Display | None = None
-        for place, frame in enumerate(deinterlace(container.decode(stream))):
+        size = {}
+        for place, frame in enumerate(deinterlace(seen.watch(container.decode(stream)))):
             shown = shown or display_of(stream, frame)
+            size = size or {"width": frame.width, "height": frame.height}
             if at is None or place in at:
-                yield shown.show(frame.to_ndarray(format="rgb24"))
+                pixels = shown.show(frame.to_ndarray(format="rgb24", **size))
+                seen.look(pixels)
+                yield pixels
             else:
                 yield None
+    seen.finish()
 
 
 def compare_counts(path: str | Path, decoded: int, declared: int) -> str:

@@ -37,7 +37,7 @@ from dferlib.datasets.readers.folders import (
     search,
     subfolders,
 )
-from dferlib.datasets.readers.frames import ordered_frames, unread_frames
+from dferlib.datasets.readers.frames import describe_outlier, ordered_frames, unread_frames
 from dferlib.datasets.readers.places import Places
 from dferlib.datasets.readers.scan import UNKNOWN, Clip, Golden, Scan, check_exclude
 
@@ -97,7 +97,8 @@ def scan(
     found = _find_files(root, faces, videos)
     _check_complete(found, root)
     check_exclude(exclude, map("/".join, found.labels), root)
-    keys = [key for key in sorted(found.labels) if "/".join(key) not in exclude]
+    left = set(exclude)
+    keys = [key for key in sorted(found.labels) if "/".join(key) not in left]
     wanted = keys if images == "aligned" else []
     aligned, errors = _list_faces(found, wanted)
     without = [key for key in keys if not aligned.get(key)]
@@ -214,8 +215,8 @@ def _list_faces(found: _Found, keys: Sequence[Key]) -> tuple[dict[Key, tuple[str
                 errors.append(str(error))
                 continue
             aligned[key] = tuple(map(str, frames))
-            if unread := unread_frames(folder, frames):
-                found.doubts.append(f"{'/'.join(key)}: {unread}")
+            said = (unread_frames(folder, frames), describe_outlier(frames))
+            found.doubts += [f"{'/'.join(key)}: {text}" for text in said if text]
     return aligned, errors
 
 

@@ -103,8 +103,9 @@ def scan(root: Path, exclude: Sequence[str] = ()) -> Scan:
     if "landmarks" not in parts:
         problems.append("no Landmarks tree: faces are detected instead")
     check_exclude(exclude, sequences, root)
+    left = set(exclude)
     for clip_id, label_files in labels.items():
-        if clip_id not in exclude:
+        if clip_id not in left:
             try:
                 frames = sequences.get(clip_id, {})
                 found = marks.get(clip_id, {}) if "landmarks" in parts else None

@@ -79,7 +79,8 @@ def scan(root: Path, prefer: str = "", exclude: Sequence[str] = ()) -> Scan:
     places = Places(root, OWN_FORMATS, prefer)
     found, folders, doubts = _find_videos(root)
     check_exclude(exclude, found, root)
-    chosen = [places.choose(name, found[name]) for name in sorted(found) if name not in exclude]
+    left = set(exclude)
+    chosen = [places.choose(name, found[name]) for name in sorted(found) if name not in left]
     files = [path for path in chosen if path]
     stubs = [path for path in files if is_lfs_stub(path)]
     facts, errors = probe_all([path for path in files if path not in stubs])

@@ -33,7 +33,7 @@ from dferlib.datasets.readers.folders import (
     search,
     subfolders,
 )
-from dferlib.datasets.readers.frames import ordered_frames, unread_frames
+from dferlib.datasets.readers.frames import describe_outlier, ordered_frames, unread_frames
 from dferlib.datasets.readers.places import Places
 from dferlib.datasets.readers.scan import UNKNOWN, Clip, Golden, Scan, check_exclude
 from dferlib.datasets.readers.tables import read_csv
@@ -82,9 +82,10 @@ def scan(
     lists, spare = _find_lists(root)
     labels, problems = _read_lists(lists)
     check_exclude(exclude, labels, root)
+    left = set(exclude)
     kind, there = _find_clips(root, images)
     choice = Places(root, OWN_FORMATS if kind == "videos" else (), prefer)
-    wanted = {name: label for name, label in labels.items() if name not in exclude}
+    wanted = {name: label for name, label in labels.items() if name not in left}
     chosen = {name: choice.choose(name, there[name]) for name in wanted if name in there}
     places = {name: path for name, path in chosen.items() if path}
     missing = [name for name in wanted if name not in there]
@@ -223,8 +224,8 @@ def _read_folders(
         except DatasetError as error:
             errors.append(str(error))
             continue
-        if unread := unread_frames(folder, frames):
-            doubts.append(f"{name}: {unread}")
+        said = (unread_frames(folder, frames), describe_outlier(frames))
+        doubts += [f"{name}: {text}" for text in said if text]
         if frames:
             clips.append(_make_clip(name, labels[name], tuple(map(str, frames))))
         else:

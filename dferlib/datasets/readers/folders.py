@@ -57,6 +57,16 @@ def matching_files(
     return found
 
 
+def other_files(folder: Path, wanted: Callable[[str], object]) -> list[str]:
+    """Names of the files in a folder that are `wanted`, sorted, without junk."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [one for one in entries if wanted(one.name) and not is_junk(Path(one.name))]
+            return sorted(one.name for one in found if _is(one.is_file))
+    except OSError as error:
+        raise DatasetError(f"folder {folder} cannot be read: {error}") from error
+
+
 def subfolders(folder: Path, pattern: str = "") -> list[Path]:
     """Folders in a folder by name, without junk; only those whose name matches, in any case."""
     flags = re.IGNORECASE | re.ASCII

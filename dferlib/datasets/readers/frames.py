@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dferlib.datasets.manifest import DatasetError, plural
-from dferlib.datasets.readers.folders import matching_files
+from dferlib.datasets.readers.folders import matching_files, other_files
 
 SHOWN_GAPS = 20  # numbers of missing frames that are listed
 SHOWN_NAMES = 3  # of files that are not read
@@ -17,6 +17,8 @@ READ = r".*\.(?:jpe?g|jpe|jfif|png|bmp|tiff?|webp)"  # pictures that can be deco
 PICTURES = (  # and all that look like one, among them those that cannot be
     r".*\.(?:jpe?g|jpe|jfif|jp2|png|apng|bmp|gif|tiff?|webp|hei[cf]|avif|p[bgnp]m|tga|dng|svg)"
 )
+FAR = 1000  # numbers between two frames of one clip: more seconds without a face than clips last
+SHOWN_NAME = 60  # characters of a name that are shown
 ORDERS = ("name", "last number")
 
 
@@ -123,10 +125,8 @@ def unread_frames(folder: Path, read: Iterable[Path]) -> str:
     System files do not count.
     """
     known = {path.name for path in read}
-    beside: list[Path] = []
-    matching_files(folder, r"(?!)", beside)  # all of them, whatever they are
     looks = re.compile(PICTURES, re.IGNORECASE | re.ASCII).fullmatch
-    names = [path.name for path in beside if looks(path.name) and path.name not in known]
+    names = other_files(folder, lambda name: name not in known and looks(name))
     if not names:
         return ""
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
@@ -147,6 +147,22 @@ def describe_step(files: Sequence[Path]) -> str:
     if max(steps) == min(steps) or re.search(r"[0-9]\.[0-9]", files[0].stem):
         return ""
     return f"frames may be missing between {files[widest].name} and {files[widest + 1].name}"
+
+
+def describe_outlier(files: Sequence[Path]) -> str:
+    """An ordered frame whose number is far from the one before, in words; "" if there is none.
+
+    For frames that are numbered by their place in a film, of which some are left out.
+    """
+    last = [_last_number(path) for path in files]
+    steps = [after - before for before, after in pairwise(last)]
+    if not steps or max(map(abs, steps)) <= FAR:
+        return ""
+    place = max(range(len(steps)), key=lambda at: abs(steps[at]))
+    return (
+        f"the numbers jump between {files[place].name[-SHOWN_NAME:]} and "
+        f"{files[place + 1].name[-SHOWN_NAME:]}: one may be wrong, or a frame of another clip"
+    )
 
 
 def describe_gaps(numbers: Iterable[int], first: int) -> str:

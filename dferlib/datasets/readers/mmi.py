@@ -101,7 +101,8 @@ def scan(
         else:
             found.append(session)
     check_exclude(exclude, [session.clip_id for session in found], root)
-    found = [session for session in found if session.clip_id not in exclude]
+    unwanted = set(exclude)
+    found = [session for session in found if session.clip_id not in unwanted]
     facts, damaged = probe_all([session.video for session in found])
     problems = [
         f"{plural(count, 'session')} left out: {why}" for why, count in sorted(left.items())

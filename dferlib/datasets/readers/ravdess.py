@@ -78,7 +78,8 @@ def scan(
         raise not_found(root, f"videos of {channel} of RAVDESS", ARCHIVE_WORDS, HELP)
     here = [name for name in exclude if name[:2] not in {*CHANNELS.values()} - {CHANNELS[channel]}]
     check_exclude(here, takes, root)  # one exclude.txt serves both channels
-    chosen = [places.choose(name, takes[name]) for name in takes if name not in exclude]
+    left = set(exclude)
+    chosen = [places.choose(name, takes[name]) for name in takes if name not in left]
     files = [path for path in chosen if path]
     facts, errors = probe_all(files)
     clips = [_make_clip(path, facts[str(path)]) for path in files if str(path) in facts]

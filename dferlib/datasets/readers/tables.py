@@ -11,6 +11,7 @@ from pathlib import Path
 from dferlib.datasets.manifest import DatasetError, one_form
 
 MOST_TEXT = 20_000_000  # bytes of a text file that is read
+SEPARATORS = ",;\t"  # of columns; a spreadsheet writes what its country's numbers leave free
 # What the field calls the columns of a table of clips; case, blanks and signs do not count.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "path": ("path",),
@@ -38,12 +39,27 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
 
 
 def read_csv(path: Path) -> list[tuple[int, list[str]]]:
-    """Rows of a table with the numbers of their lines; DatasetError naming it as `read_text`."""
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
+    """Rows of a table with the numbers of their lines; DatasetError naming it as `read_text`.
+
+    Columns are parted by commas, semicolons or tabs, whichever the header has most of; a first
+    line such as `sep=;`, of a spreadsheet, says it.
+    """
+    text = read_text(path)
+    sign, said = _separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, skipinitialspace=True)
     try:
-        return [(reader.line_num, list(map(one_form, row))) for row in reader if row]
+        rows = [(reader.line_num, list(map(one_form, row))) for row in reader if row]
+        return rows[1:] if said else rows
     except csv.Error as error:
         raise DatasetError(f"{path}:{reader.line_num} cannot be read: {error}") from error
+
+
+def _separator(text: str) -> tuple[str, bool]:
+    """The sign between the columns of a table, and whether its first line is there to say it."""
+    header = next((line for line in io.StringIO(text) if line.strip()), "")
+    if said := re.fullmatch(r"sep=([,;\t])\s*", header, re.I):
+        return said[1], True
+    return max(SEPARATORS, key=header.count), False
 
 
 def meaning_of(name: str) -> str:
@@ -94,9 +110,9 @@ def frame_number(text: str, files: Sequence[str], count: int, where: str) -> int
     DatasetError if the clip has no such frame.
     """
     text = text.strip()
-    names = [one_form(Path(file).name) for file in files]
     if not text or text == "-1":
         return -1
+    names = [one_form(Path(file).name) for file in files]
     if text in names:
         return names.index(text)
     number = int(text) if re.fullmatch(r"[0-9]{1,9}(?:\.0+)?", text) and "." not in text else -1
