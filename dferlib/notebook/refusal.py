@@ -7,9 +7,11 @@ All* stops there, and papermill ends with the name of the error and an exit code
 from __future__ import annotations
 
 import html
+import os
 
 from IPython.display import display
 
+SESSION = "JPY_SESSION_NAME"  # Jupyter's server sets it in kernels that somebody opened
 BOX = "background:#fdecea;color:#5f1412;border:2px solid #8a1c1c;border-radius:6px;padding:1em"
 
 
@@ -17,9 +19,13 @@ class RefusedError(ValueError):
     """What a notebook cannot do as it was asked; the message names the value and the way out."""
 
     def _render_traceback_(self) -> list[str]:
-        """Show the message as a box, and return the lines that stand for a traceback."""
+        """Show the message as a box, and return the lines that stand for a traceback.
+
+        Where nobody looks on, they are all that papermill prints, and hold the message.
+        """
         display({"text/html": box(self), "text/plain": str(self)}, raw=True)
-        return [f"{type(self).__name__}: nothing was run; the box above says what to change"]
+        said = "the box above says what to change" if os.environ.get(SESSION) else str(self)
+        return [f"{type(self).__name__}: {said}"]
 
 
 def box(error: Exception) -> str:

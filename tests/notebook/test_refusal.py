@@ -25,8 +25,10 @@ def test_a_refusal_is_a_box_that_lists_all_that_is_wrong(monkeypatch):
     shown = []
     monkeypatch.setattr(refusal, "display", lambda data, **_: shown.append(data))
     error = refused(dataset="<ulu>", preset="papre")
-    (line,) = error._render_traceback_()
-    assert line.startswith("ParameterError: nothing was run")
+    monkeypatch.delenv(refusal.SESSION, raising=False)
+    assert error._render_traceback_() == [f"ParameterError: {error}"]  # what papermill prints
+    monkeypatch.setenv(refusal.SESSION, "a notebook that is open")
+    assert error._render_traceback_() == ["ParameterError: the box above says what to change"]
     page = BeautifulSoup(shown[0]["text/html"], "html.parser").div
     assert page["role"] == "alert"
     assert [item.text.partition(":")[0] for item in page.find_all("li")] == [
