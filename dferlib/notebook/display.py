@@ -85,7 +85,10 @@ def banner(
     listed = [f"{d.name}: {d.value} instead of {d.paper} ({d.reason})" for d in recipe.deviations()]
     colours = "#8a1c1c;color:#ffffff" if synthetic else "#e6f0e6;color:#10331a"
     stage = load_protocol(recipe.slug).describe_stage(recipe)
-    where = f"Results go to {settings.folder(source)}"
+    where = (
+        f"Results go to {settings.folder(source)}. A relative results_dir would be taken from the "
+        "project's folder, wherever this notebook is opened."
+    )
     smoke = [SMOKE_NOTICE] if settings.preset == "smoke" else []
     said = [*smoke, what, facts, where, *(line for line in (stage, left_out) if line)]
     times = measured_times(settings.slug)
