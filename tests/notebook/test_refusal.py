@@ -51,9 +51,8 @@ def test_coloured_text_in_html_has_enough_contrast():
 
 def test_colours_of_code_have_enough_contrast():
     page = show_source(provenance)._repr_html_()
-    rules = re.findall(r"\.highlight \.(\w+) \{ color: (#\w{6})", page)
+    rules = re.findall(r"\.output_html \.(\w+) \{ color: (#[0-9A-Fa-f]+)", page)
     assert len(rules) > 20
-    back = re.search(r"\.highlight \{[^}]*background: (#\w{6})", page)
-    back = back[1] if back else "#ffffff"
+    (back,) = re.findall(r"\.output_html \{ background: (#[0-9A-Fa-f]+)", page)
     low = {name: colour for name, colour in rules if contrast(colour, back) < 4.5}
     assert set(low) <= {"w"}  # blanks have no letters
