@@ -129,8 +129,8 @@ def bar_text(model: str, models: Mapping[str, Any]) -> str:
     parts = [_part(models, child) for child in _part(models, model).get("children", ())]
     if len(parts) != 3 or "max" not in parts[1]:
         return ""
-    texts = (html.unescape(str(parts[n].get("value", ""))).strip() for n in (0, 2))
-    return " ".join(filter(None, texts))
+    texts = (html.unescape(str(parts[n].get("value", ""))) for n in (0, 2))
+    return " ".join(" ".join(texts).split())  # tqdm writes blanks of the width of a figure
 
 
 def _part(models: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
