@@ -54,7 +54,7 @@ def folds_table(
             grid = part.pivot(index="seed", columns="fold", values=metric)
             folds = grid.mean()
             row = {f"fold {fold}": value for fold, value in folds.sort_index().items()}
-            row |= {MEAN: folds.mean(), FOLDS_SD: folds.std(ddof=0)}
+            row |= {MEAN: folds.mean(), FOLDS_SD: folds.std(ddof=0) if len(folds) > 1 else np.nan}
             if len(grid) > 1:
                 row[SEEDS_SD] = grid.mean(axis=1).std(ddof=0)
             rows[(labels or {}).get(variant, variant), metric] = row

@@ -198,7 +198,8 @@ class Sections:
         wide = spoilt.unstack().assign(
             clean=table[table["grade"] == 0].groupby("row")["war"].mean()
         )
-        wide["kept (%)"] = 100 * wide.drop(columns="clean").mean(1) / wide["clean"]
+        clean = wide["clean"].where(wide["clean"] > 0)  # of nothing no share is kept
+        wide["kept (%)"] = 100 * wide.drop(columns="clean").mean(1) / clean
         kept = wide["kept (%)"].where(wide["clean"] > 0).dropna()
         if len(kept) and self.preset != "smoke":
             said = f"Over all corruptions **{LABELS[kept.idxmax()]}** keeps most of its clean "

@@ -52,15 +52,15 @@ class Comparisons(Opened):
             where = (self.paper, self.settings.dataset, reference)
             published = verdict.published_differences(*where)
         shown = comparison_table.describe_tests(table, published, self.row_labels)
-        label = self.row_labels.get(reference, reference)
+        label = self.label_of(reference)
         display(comparison_table.show_tests(shown, label))
         self.say(sentences.read_tests(shown, table))
         return table
 
     def _draw_differences(self, table: pd.DataFrame, reference: str) -> None:
         named = table.assign(
-            first=self.row_labels.get(reference, reference),
-            second=[self.row_labels.get(name, name) for name in table["second"]],
+            first=self.label_of(reference),
+            second=[self.label_of(name) for name in table["second"]],
         )
         ax = evidence_figures.plot_differences(named)
         alt = (

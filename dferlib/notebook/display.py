@@ -20,7 +20,7 @@ import dferlib
 from dferlib.files import write_atomic
 from dferlib.notebook.parameters import Settings
 from dferlib.notebook.times import measured_times, show_times
-from dferlib.protocols import Recipe, load_protocol
+from dferlib.protocols import Recipe, list_protocols, load_protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,7 +84,8 @@ def banner(
     )
     listed = [f"{d.name}: {d.value} instead of {d.paper} ({d.reason})" for d in recipe.deviations()]
     colours = "#8a1c1c;color:#ffffff" if synthetic else "#e6f0e6;color:#10331a"
-    stage = load_protocol(recipe.slug).describe_stage(recipe)
+    named = recipe.slug in list_protocols()  # the benchmark is nobody's paper and has no stage
+    stage = load_protocol(recipe.slug).describe_stage(recipe) if named else ""
     where = (
         f"Results go to {settings.folder(source)}. A relative results_dir would be taken from the "
         "project's folder, wherever this notebook is opened."

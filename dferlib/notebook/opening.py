@@ -238,6 +238,12 @@ class Opened:
         """Clips (N, 3, T, H, W) as pictures (N, T, H, W, 3) in 0 to 1."""
         return denormalise(clips, self.recipe.normalise).permute(0, 2, 3, 4, 1).cpu().numpy()
 
+    def label_of(self, row: str) -> str:
+        """A row as the paper's tables call it; what was changed on it stands behind a comma."""
+        variant, comma, changed = row.partition(", ")
+        known = self.paper.variants.get(variant)
+        return f"{known.label if known else variant}{comma}{changed}"
+
     def title_of(self, clip: int) -> str:
         """Name, class and prediction of a test clip, by its place among them."""
         name, label = self.store.manifest[["clip_id", "label"]].iloc[self.test[clip]]

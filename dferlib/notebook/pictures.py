@@ -32,11 +32,6 @@ class Pictures(Opened):
         """Names of the sampled frames: frame 1, frame 2, ..."""
         return [f"{word} {step + 1}" for step in range(self.loader.num_frames)]
 
-    def label_of(self, variant: str) -> str:
-        """A row as the paper's tables call it; one with settings of its own as it is called."""
-        known = self.paper.variants.get(variant)
-        return known.label if known else variant
-
     @property
     def where(self) -> str:
         """This run's dataset as papers print its name."""

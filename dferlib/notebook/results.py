@@ -114,7 +114,7 @@ class Results(Comparisons):
         if rows:
             predictions = predictions[predictions["variant"].isin(rows)]
         scored = scoring.score_variants(predictions, self.classes, self.rule)
-        shown = pd.DataFrame({"row": [self.row_labels.get(name, name) for name in scored.index]})
+        shown = pd.DataFrame({"row": [self.label_of(name) for name in scored.index]})
         for name in ("war", "uar"):
             ends = scored[[name, f"{name}_low", f"{name}_high"]].to_numpy()
             shown[f"{name.upper()} [95 %]"] = [layout.with_interval(*row) for row in ends]
@@ -134,9 +134,9 @@ class Results(Comparisons):
     def folds(self) -> None:
         """WAR and UAR of every row in each fold, their mean, and how far folds and seeds differ."""
         asked = (self.predictions, self.classes, self.rule)
-        labels = {slug: variant.label for slug, variant in self.paper.variants.items()}
-        table = layout.lay_out(folds_table(*asked, labels), "WAR and UAR in per cent, by fold")
-        display(table.format(precision=2, na_rep=""))
+        table = folds_table(*asked, self.row_labels)
+        shown = layout.lay_out(table, "WAR and UAR in per cent, by fold")
+        display(shown.format(precision=2, na_rep=""))
         self.say(caption_folds(*asked))
 
     def gaps(self) -> None:
@@ -273,7 +273,7 @@ class Results(Comparisons):
             said = f"No verdict on rows: `{reference}` and another row of a table on"
             display(Markdown(f"{said} {self.settings.dataset} are needed."))
         else:
-            label = self.row_labels.get(reference, reference)
+            label = self.label_of(reference)
             display(verdict.show_judged(judged, label))
         self.published_claims()
 
