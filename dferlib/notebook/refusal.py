@@ -18,12 +18,16 @@ BOX = "background:#fdecea;color:#5f1412;border:2px solid #8a1c1c;border-radius:6
 class RefusedError(ValueError):
     """What a notebook cannot do as it was asked; the message names the value and the way out."""
 
+    _shown = False
+
     def _render_traceback_(self) -> list[str]:
         """Show the message as a box, and return the lines that stand for a traceback.
 
         Where nobody looks on, they are all that papermill prints, and hold the message.
         """
-        display({"text/html": box(self), "text/plain": str(self)}, raw=True)
+        if not self._shown:  # the kernel asks twice: for the page, and for its reply
+            display({"text/html": box(self), "text/plain": str(self)}, raw=True)
+            self._shown = True
         said = "the box above says what to change" if os.environ.get(SESSION) else str(self)
         return [f"{type(self).__name__}: {said}"]
 

@@ -29,6 +29,7 @@ def test_a_refusal_is_a_box_that_lists_all_that_is_wrong(monkeypatch):
     assert error._render_traceback_() == [f"ParameterError: {error}"]  # what papermill prints
     monkeypatch.setenv(refusal.SESSION, "a notebook that is open")
     assert error._render_traceback_() == ["ParameterError: the box above says what to change"]
+    assert len(shown) == 1
     page = BeautifulSoup(shown[0]["text/html"], "html.parser").div
     assert page["role"] == "alert"
     assert [item.text.partition(":")[0] for item in page.find_all("li")] == [
