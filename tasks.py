@@ -88,9 +88,7 @@ def run(rest: list[str]) -> None:
     notebook = ROOT / "notebooks" / f"{chosen.notebook}.ipynb"
     options = [part for name, value in given.items() for part in ("-p", name, value)]
     call(PYTHON, "-m", "dferlib.notebook", notebook, output, *options)
-    # This template is the one that keeps the figures' alternative texts.
-    html = ("--to", "html", "--template", "classic", "--embed-images", "--log-level", "ERROR")
-    call(PYTHON, "-m", "nbconvert", *html, output)
+    call(PYTHON, "-m", "dferlib.notebook.page", output)
     print(f"\nThe executed notebook: {output}")
     print(f"to read in a browser:  {output.with_suffix('.html')}")
     base = ROOT / Path(given["results_dir"] or "results").expanduser()

@@ -24,6 +24,17 @@ def test_real_data_never_goes_into_the_public_results():
         results_folder("stcam", "oulu", "real", "quick", ROOT / "results")
 
 
+def test_one_rule_for_folders_of_results(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # as JupyterLab does: its notebooks' folder
+    asked = ("stcam", "oulu", "synthetic")
+    assert results_folder(*asked, "quick", "out/x").parents[1] == ROOT / "out" / "x"
+    assert results_folder(*asked, "quick", tmp_path).parents[1] == tmp_path
+    assert results_folder(*asked, "quick").parents[1] == ROOT / "results"
+    for source in ("real", "synthetic"):
+        folder = results_folder("stcam", "oulu", source, "smoke")
+        assert folder.parents[1] == ROOT / "out" / "results"
+
+
 @pytest.mark.parametrize("checkout", [True, False])
 def test_a_copy_finds_its_own_checkout_or_none(tmp_path, checkout):
     copy = tmp_path / "copy"

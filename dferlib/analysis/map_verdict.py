@@ -29,7 +29,7 @@ from dferlib.evidence.clustered import difference_interval
 QUESTIONS = {  # score -> what it asks
     "where": "where the face moves",
     "when": "when it moves",
-    "faithful": "what the answer hangs on",
+    "faithful": "what the answer depends on",
 }
 RIVALS = {
     "where": PLACE_RIVALS,

@@ -43,8 +43,8 @@ Each finding says what to do after an arrow, and where; the worst come first, on
 holds all of it, with the counts beside those of the copy that papers describe, and how many clips
 each fold tests.
 """
-CHECK_END = """Exit status: 0 looked over, even if counts differ; 1 NOT READY; 2 nothing could be
-looked over.
+CHECK_END = """Exit status: 0 checked, even if counts differ; 1 NOT READY; 2 nothing could be
+checked.
 
   python -m dferlib.datasets check oulu data/oulu --page report.html
   python -m dferlib.datasets check dfew data/dfew --quick

@@ -140,8 +140,8 @@ def ranking_of(table: pd.DataFrame) -> tuple[Ranking | None, str]:
         said.append(f"Left out, because not all rows were run there: {left}.")
     if whole.shape[0] < FEWEST_BLOCKS or whole.shape[1] < FEWEST_MODELS:
         said.append(
-            f"No ranks: {whole.shape[1]} rows above chance on {whole.shape[0]} whole datasets, and "
-            f"{FEWEST_MODELS} on {FEWEST_BLOCKS} are needed."
+            f"No ranking: {whole.shape[1]} rows are above chance on {whole.shape[0]} complete "
+            f"datasets; it needs at least {FEWEST_MODELS} rows on {FEWEST_BLOCKS} datasets."
         )
         return None, " ".join(said)
     return rank_models(whole[[x for x in dict.fromkeys(table["label"]) if x in whole]]), " ".join(

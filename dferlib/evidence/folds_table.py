@@ -67,7 +67,7 @@ def folds_table(
 def caption_folds(predictions: pd.DataFrame, classes: Sequence[str], select: str = "last") -> str:
     """Say what the deviations of `folds_table` are, and which folds test not all classes."""
     scores = fold_scores(predictions, classes, select)
-    said = "Per cent. s.d. is the population's (divided by the number, not by one less), over folds"
+    said = "The s.d. is the population's (divided by the number, not by one less), over folds"
     seeds = scores["seed"].nunique()
     said += f", and over the means of {seeds} seeds." if seeds > 1 else " of one seed."
     if scores["fold"].nunique() == 1:
@@ -76,7 +76,7 @@ def caption_folds(predictions: pd.DataFrame, classes: Sequence[str], select: str
     if len(few):
         listed = ", ".join(f"{row.fold} ({row.classes})" for row in few.itertuples())
         said += (
-            f" Not all {len(classes)} classes have a clip in these folds, whose UAR is over those "
-            f"that have: {listed}."
+            f" In these folds not all {len(classes)} classes have a clip, and UAR is over those "
+            f"that do: {listed}."
         )
     return said

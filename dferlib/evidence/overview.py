@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from dferlib.evidence import runs
 from dferlib.evidence.claims import ALWAYS, DEPENDS, NEVER
 from dferlib.evidence.layout import Table, as_printed, lay_out, with_interval
 from dferlib.evidence.row_verdict import CONTRADICTED
-from dferlib.files import project_root
 from dferlib.protocols import list_protocols
 
 FILES = {
@@ -27,6 +27,9 @@ RUN = ["paper", "dataset", "source", "preset"]
 
 class MissingResultsError(FileNotFoundError):
     """A file of the results folder that is not there; the message says what makes it."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it: the way out, no traceback
+        return [f"{type(self).__name__}: {self}"]
 
 
 def read_results(folder: str | Path, name: str) -> pd.DataFrame:
@@ -42,7 +45,7 @@ def results_root(folder: str | Path = "") -> Path:
 
     MissingResultsError where it is not there.
     """
-    root = Path(folder).expanduser() if str(folder) else (project_root() or Path()) / "results"
+    root = runs.results_root("synthetic", results_dir=folder)
     if not root.is_dir():
         raise MissingResultsError(f"no results folder {root}; give one as results_dir")
     return root

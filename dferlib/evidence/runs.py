@@ -81,21 +81,38 @@ def run_id(variant: str, fold: int, seed: int, key: Any) -> str:
     )
 
 
+def results_root(source: str, preset: str = "", results_dir: str | Path = "") -> Path:
+    """Choose the folder of all results: the one rule, for notebooks, commands and sweeps.
+
+    1. `results_dir` where it is given; a relative one lies in the checkout (without a checkout in
+       the working folder), wherever a notebook is opened.
+    2. `out/results` for preset smoke, whose numbers mean nothing.
+    3. `results-private` for real data, which git ignores: clip lists and labels are part of gated
+       datasets.
+    4. `results` otherwise.
+
+    2 to 4 lie in the checkout, without one in the user's data folder. Nothing is created.
+    """
+    checkout = project_root()
+    if str(results_dir):
+        return ((checkout or Path()) / Path(results_dir).expanduser()).resolve()
+    base = checkout or user_data_path("dferlib", appauthor=False)
+    if preset == "smoke":
+        return base / "out" / "results"
+    return base / ("results-private" if source == "real" else "results")
+
+
 def results_folder(
     slug: str, dataset: str, source: str, preset: str, results_dir: str | Path = ""
 ) -> Path:
-    """Choose the folder of a set of runs, `<root>/<slug>/<dataset>-<source>-<preset>`.
+    """Choose the folder of a set of runs, `<results_root>/<slug>/<dataset>-<source>-<preset>`.
 
-    Nothing is created. The root is `results_dir` if given, else `results` of the checkout (of the
-    user's data folder without one). Runs on real data go to `results-private`, which git ignores:
-    clip lists and labels are part of gated datasets. Raises ValueError for an unknown source and
-    for real data that would land in the checkout's public results.
+    Nothing is created. Raises ValueError for an unknown source and for real data that would land
+    in the checkout's public results.
     """
     if source not in ("real", "synthetic"):
         raise ValueError(f"source is {source!r}, allowed here are 'real' and 'synthetic'")
-    base = project_root() or user_data_path("dferlib", appauthor=False)
-    name = "results-private" if source == "real" else "results"
-    root = Path(results_dir).expanduser().resolve() if str(results_dir) else base / name
+    root = results_root(source, preset, results_dir)
     folder = root / slug / f"{dataset}-{source}-{preset}"
     if source == "real":
         _refuse_public(folder)

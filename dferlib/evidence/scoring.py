@@ -197,8 +197,8 @@ def explain_tables(predictions: pd.DataFrame, classes: tuple[str, ...], select: 
     few = [f"{classes[k]} ({n})" for k, n in counts.items() if n < FEW_CLIPS]
     if few:
         text += (
-            f" Of {', '.join(few)} so few clips are tested that their recall, and with it the UAR, "
-            "hangs on single clips; its interval cannot tell."
+            f" So few clips of {', '.join(few)} are tested that their recall, and therefore the "
+            "UAR, depends on single clips, which its interval does not show."
         )
     return text
 

@@ -127,8 +127,8 @@ def learned_rows(
     said = []
     if slow:
         said.append(
-            f"Hardly trained in this time: {', '.join(slow)}, where guessing has a training loss "
-            f"of {guessing:.2f}. Their accuracy says nothing about their structure."
+            f"Rows that hardly learned in this time, by their training loss: {', '.join(slow)}; "
+            f"guessing has {guessing:.2f}. Their accuracy says nothing about their structure."
         )
     if low:
         said.append(
@@ -209,15 +209,16 @@ def read_tests(shown: pd.DataFrame, tests: pd.DataFrame) -> str:
         said.append("With 80 % power these clips would have shown no difference at all.")
     else:
         said.append(
-            f"With 80 % power these clips show differences from {least:.1f} points"
-            + (f" (in other rows from {most:.1f})." if most - least >= 0.05 else ".")
+            f"With 80 % power these clips show differences of {least:.1f} points or more"
+            + (f" (in other rows, of {most:.1f} or more)." if most - least >= 0.05 else ".")
         )
     there = shown.dropna(subset="clips for it")
     if len(there):
         enough = int((there["clips for it"] <= there["n"]).sum())
         said.append(
-            f"Of {len(there)} published differences these clips are enough for {enough}; the last "
-            "column has the number that each takes, at the discordance and clustering seen here."
+            f"Of {len(there)} published differences these clips suffice for {enough}; the last "
+            "column gives the number that each one needs, at the discordance and clustering seen "
+            "here."
         )
     notes = [note for note in tests["note"].unique() if note]
     return " ".join([*said, *(f"There is {note}." for note in notes)])

@@ -23,9 +23,12 @@ from dferlib.figures import plots
 from dferlib.names import OWN_CLIPS
 from dferlib.notebook.benchmark_sections import Sections
 from dferlib.notebook.display import Banner, banner
+from dferlib.notebook.opening import open_or_refuse
 from dferlib.notebook.parameters import Settings, check_parameters, refusal
 from dferlib.notebook.request import request_of
+from dferlib.notebook.resuming import say_resumes
 from dferlib.notebook.stress import SpoiltClips, corrupted_run, transferred_run
+from dferlib.notebook.widgets import tell_of_bars
 from dferlib.protocols.benchmark import CLASSES, EXTRAS, PAPER, SLUG
 from dferlib.training import runner
 from dferlib.training.shares import share_tasks
@@ -43,6 +46,7 @@ class Benchmark(Sections):
     """
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
+        tell_of_bars()
         self.settings = check_all(namespace)
         first = next(iter(self.settings.values()))
         self.preset, self.seeds = first.preset, first.seeds
@@ -67,7 +71,7 @@ class Benchmark(Sections):
 
     def _open(self, settings: Settings) -> FrameStore:
         recipe = PAPER.resolve(self.preset, settings.dataset, settings.variants[0])
-        return request_of(settings, PAPER).open(recipe)
+        return open_or_refuse(request_of(settings, PAPER), recipe)
 
     def _plan(self, dataset: str) -> list[Task]:
         own = self.settings[dataset]
@@ -101,6 +105,7 @@ class Benchmark(Sections):
 
     def train(self) -> None:
         """Train what is not finished yet: all rows, then those on parts of the subjects."""
+        say_resumes([*self.rows, *self.parts])
         runner.run_tasks([*self.rows, *self.parts])
         self._read()
 
@@ -145,8 +150,7 @@ class Benchmark(Sections):
 def open_benchmark(namespace: Mapping[str, Any]) -> Benchmark:
     """Check the parameters, open the stores and plan the trainings; nothing is trained.
 
-    Raises ParameterError with all that is wrong before anything is computed, and DatasetError where
-    real data are asked for and not there.
+    Raises ParameterError with all that is wrong before anything is computed.
     """
     return Benchmark(namespace)
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown, display
+from pandas.api.types import is_numeric_dtype
 
 from dferlib.analysis import cost
 from dferlib.analysis.corruptions import GRADES
 from dferlib.evidence import benchmark as tables
-from dferlib.evidence.layout import Table
+from dferlib.evidence.layout import lay_out
 from dferlib.evidence.ranking import cliques
 from dferlib.figures import benchmark as figures
 from dferlib.figures.evidence import plot_critical_difference
@@ -48,16 +49,17 @@ class Sections:
                     "tested on": len(task.split.test),
                 }
             )
-        display(Table(pd.DataFrame(found)).hide(axis="index"))
+        _show(pd.DataFrame(found), "The datasets of this run")
 
     def protocol(self) -> None:
         """The settings that all rows share, and what the preset is for."""
         recipe = self.rows[0].recipe
         names = ("sampler", "num_frames", "input_size", "crop", "flip", "init", "optimizer", "lr")
         names += ("schedule", "weight_decay", "loss", "label_smoothing", "epochs", "batch_size")
-        rows = pd.DataFrame([(n, str(getattr(recipe, n))) for n in names], columns=["", "all rows"])
+        rows = [(name, str(getattr(recipe, name))) for name in names]
         display(Markdown(f"Preset **{self.preset}**: {PAPER.presets[self.preset].purpose}."))
-        display(Table(rows).hide(axis="index"))
+        table = pd.DataFrame(rows, columns=["setting", "all rows"])
+        _show(table, "Settings that all rows share")
 
     def accuracy(self) -> None:
         """Accuracy of all rows on all datasets, and the command of each cell that is missing."""
@@ -70,10 +72,9 @@ class Sections:
                 "hollow: not above it.",
                 name="accuracy",
             )
-            _show(table.drop(columns="row"))
+            _show(table.drop(columns="row"), "Accuracy and UAR in per cent")
         if len(missing := tables.missing_table(self.evidence, self.preset, self.options)):
-            display(Markdown("Not run yet:"))
-            _show(missing)
+            _show(missing, "Not run yet")
 
     def scores(self) -> pd.DataFrame:
         """The table of `accuracy_table` of what is stored."""
@@ -108,7 +109,9 @@ class Sections:
             entry |= {"macs": spent.macs, "ms": taken.median, "war": means.get(row, np.nan)}
             found.append(entry | {"at_chance": bool(chance.get(row, False))})
         table = pd.DataFrame(found)
-        _show(table.drop(columns="row").assign(macs=lambda t: t["macs"] / 1e6), macs="MACs (M)")
+        priced = table.drop(columns="row").assign(macs=lambda t: t["macs"] / 1e6)
+        caption = "What a row costs at the size that was trained, and its mean accuracy"
+        _show(priced, caption, macs="MACs (M)")
         if len(kept := table.dropna()):
             self.show(
                 figures.plot_price(kept, LABELS),
@@ -139,7 +142,8 @@ class Sections:
             name="curves",
         )
         wide = table.pivot(index=["dataset", "row"], columns="share", values="war")
-        _show(wide.rename(columns=lambda share: f"{share:g} %").reset_index())
+        wide = wide.rename(columns=lambda share: f"{share:g} %").reset_index()
+        _show(wide, "Accuracy in per cent by the share of the training subjects")
 
     def transfer(self) -> None:
         """Accuracy on datasets that a model was not trained on, over the classes both have."""
@@ -157,9 +161,9 @@ class Sections:
         worst = lost.idxmax()
         text = f"On average {lost.mean():.1f} points are lost to a model that was trained there; "
         text += f"most, {lost.max():.1f}, from {worst[0]} to {worst[1]}."
-        if np.isfinite(lost.max()):
+        if np.isfinite(lost.max()) and self.preset != "smoke":
             display(Markdown(text))
-        _show(table)
+        _show(table, "Accuracy in per cent on datasets that a row was not trained on")
 
     def grades(self) -> None:
         """One frame of the first dataset under every corruption and grade."""
@@ -197,17 +201,17 @@ class Sections:
         clean = wide["clean"].where(wide["clean"] > 0)  # of nothing no share is kept
         wide["kept (%)"] = 100 * wide.drop(columns="clean").mean(1) / clean
         kept = wide["kept (%)"].where(wide["clean"] > 0).dropna()
-        if len(kept):
+        if len(kept) and self.preset != "smoke":
             said = f"Over all corruptions **{LABELS[kept.idxmax()]}** keeps most of its clean "
             display(Markdown(f"{said}accuracy, {kept.max():.0f} %."))
-        _show(wide.rename(index=LABELS).reset_index())
+        caption = "Accuracy in per cent under each corruption, mean over its grades"
+        _show(wide.rename(index=LABELS).reset_index(), caption)
 
     def _missing(self, scores: pd.DataFrame, table: pd.DataFrame) -> None:
         """Show which tests of trained rows are not there, and the commands that make them."""
         missing = tables.missing_tests(scores, table, self.preset, self.options)
         if len(missing):
-            display(Markdown("Trained, and not tested yet:"))
-            _show(missing)
+            _show(missing, "Trained, and not tested yet")
 
     def show(self, figure: Figure, *, alt: str, name: str, caption: str) -> None:
         """Show a figure with its watermark, and keep it beside the datasets' folders."""
@@ -221,7 +225,9 @@ class Sections:
         finish(settings, datasets=list(self.evidence))
 
 
-def _show(table: pd.DataFrame, **names: str) -> None:
-    """Show a table with one decimal and without its index; `names` rename columns."""
+def _show(table: pd.DataFrame, caption: str, **names: str) -> None:
+    """Lay out a table with one decimal, its first column naming the rows; `names` rename some."""
     table = table.rename(columns=names)
-    display(Table(table).format(precision=1, na_rep="").hide(axis="index"))
+    prose = [name for name, kind in table.dtypes.items() if not is_numeric_dtype(kind)]
+    shown = lay_out(table, caption, named=table.columns[0], prose=prose)
+    display(shown.format(precision=1, na_rep=""))

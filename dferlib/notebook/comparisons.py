@@ -42,7 +42,8 @@ class Comparisons(Opened):
     def _tested(self, reference: str, predictions: pd.DataFrame) -> pd.DataFrame | None:
         rows = predictions["variant"].unique()
         if reference not in rows or len(rows) < 2:
-            display(Markdown(f"Not compared: `{reference}` and another row are needed."))
+            label = self.row_labels.get(reference, reference)
+            display(Markdown(f"Not compared: this needs {label} and at least one other row."))
             return None
         asked = (predictions, self.classes, reference, self.rule)
         table = scoring.paired_tests(*asked, num_folds=self.recipe.num_folds)
@@ -53,7 +54,7 @@ class Comparisons(Opened):
         shown = comparison_table.describe_tests(table, published, self.row_labels)
         label = self.label_of(reference)
         display(comparison_table.show_tests(shown, label))
-        display(Markdown(sentences.read_tests(shown, table)))
+        self.say(sentences.read_tests(shown, table))
         return table
 
     def _draw_differences(self, table: pd.DataFrame, reference: str) -> None:
@@ -83,8 +84,9 @@ class Comparisons(Opened):
                 models, blocks = scores.shape[1], scores.shape[0]
                 display(
                     Markdown(
-                        f"No ranks of what is {what}: {models} models on {blocks} datasets, "
-                        f"{ranking.FEWEST_MODELS} on {ranking.FEWEST_BLOCKS} are needed."
+                        f"No ranking of the rows as {what}: there are {models} models on {blocks} "
+                        f"datasets; a ranking needs at least {ranking.FEWEST_MODELS} models on "
+                        f"{ranking.FEWEST_BLOCKS} datasets."
                     )
                 )
                 continue
@@ -96,9 +98,12 @@ class Comparisons(Opened):
                 f"Mean ranks of {scores.shape[1]} rows over {scores.shape[0]} datasets, as {what}."
             )
             source = "none" if what == "printed" else ""
-            title = f"Mean ranks of what is {what}; bars join rows that are not told apart."
+            title = f"Mean ranks of the rows as {what}; bars join rows that cannot be told apart."
             self.show(ax.figure, alt=alt, caption=title, name=f"ranks_{what}", source=source)
-            display(Markdown(ranking.read_ranking(ranked)))
+            if what == "printed":
+                display(Markdown(ranking.read_ranking(ranked)))
+            else:
+                self.say(ranking.read_ranking(ranked))
 
     def published_claims(self) -> None:
         """Which differences that the paper prints on this dataset could be significant at all."""

@@ -59,6 +59,7 @@ def execute(
     say = _printer(progress)
     record = Record(target, source.name, say)
     record.save(node)  # a folder that cannot be written shows now, not after hours
+    say(f"{source.name} starts; if it is stopped, the same command goes on from there")
     try:
         with _beating(record):
             papermill.execute_notebook(

@@ -11,7 +11,7 @@ from IPython.display import Markdown, display
 from dferlib.analysis import map_verdict, scored
 from dferlib.analysis.map_verdict import QUESTIONS
 from dferlib.analysis.moving import what_moves
-from dferlib.evidence.layout import Table
+from dferlib.evidence.layout import lay_out
 from dferlib.figures.explanations import plot_map_scores
 from dferlib.notebook.opening import Opened
 
@@ -42,7 +42,7 @@ class Explanations(Opened):
         """
         found = self.explain_rows(*rows)
         if found.summary.empty:
-            display(Markdown("Maps are not scored: two test clips at least are needed."))
+            display(Markdown("Maps are not scored: at least two test clips are needed."))
             return
         self.show(
             plot_map_scores(found.summary, found.changed),
@@ -54,7 +54,8 @@ class Explanations(Opened):
         display(self._shown(found.judged))
         if len(found.classes):
             display(self._by_class(found.classes))
-        display(Markdown(self._counted(found) + "\n\n" + map_verdict.read_maps(found.judged)))
+        display(Markdown(self._counted(found)))
+        self.say(map_verdict.read_maps(found.judged))
 
     def explain_rows(self, *rows: str) -> Explained:
         """Score the maps of `variant` and of other rows that this run has, on the same clips."""
@@ -106,7 +107,9 @@ class Explanations(Opened):
         table["nearest rival"] = judged["rival"]
         table["lead"] = _ends(judged, "lead", "lead_low", "lead_high", sign="+")
         table["verdict"], table["same when redrawn"] = judged["verdict"], judged["redrawn"]
-        return Table(table).format(precision=2, na_rep="").hide(axis="index")
+        prose = ("question", "nearest rival", "verdict")
+        shown = lay_out(table, "Every map beside its nearest rival", named="map", prose=prose)
+        return shown.format(precision=2, na_rep="")
 
     @staticmethod
     def _by_class(classes: pd.DataFrame):
@@ -114,8 +117,9 @@ class Explanations(Opened):
         wide = classes.pivot(index="map", columns="label", values="lead")
         counts = classes.groupby("label")["n"].max()
         wide.columns = [f"{name} (n = {counts[name]})" for name in wide.columns]
-        wide.index.name = "lead in where it moves"
-        return Table(wide).format("{:+.2f}", na_rep="")
+        wide.index.name = "map"
+        caption = "Lead over the strongest rival in where the face moves, by class"
+        return lay_out(wide, caption).format("{:+.2f}", na_rep="")
 
     def _counted(self, found: Explained) -> str:
         """Say how many clips of how many persons all of this rests on."""

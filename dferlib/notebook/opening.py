@@ -20,21 +20,31 @@ from dferlib.datasets import DatasetError, check_store
 from dferlib.datasets.batches import ClipLoader, denormalise
 from dferlib.datasets.store import FrameStore
 from dferlib.device import busy_notice, set_threads
-from dferlib.evidence import costs, sentences, tables, verdict
-from dferlib.evidence.layout import Table
+from dferlib.evidence import costs, layout, sentences, tables, verdict
 from dferlib.figures import plots
 from dferlib.models import create_model
 from dferlib.notebook.display import Banner, banner, display_figure, finish
 from dferlib.notebook.parameters import ParameterError, check_parameters
 from dferlib.notebook.request import request_of
-from dferlib.protocols import load_protocol
+from dferlib.notebook.resuming import say_resumes
+from dferlib.notebook.widgets import tell_of_bars
+from dferlib.protocols import Recipe, load_protocol
 from dferlib.protocols.stages import AS_PAPER, read_choice
 from dferlib.training import planning, predict, runner, single_frame
+from dferlib.training.planning import Request
 from dferlib.training.tasks import Task, fit_extent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
+
+
+def open_or_refuse(request: Request, recipe: Recipe) -> FrameStore:
+    """Open the frame store of a recipe; ParameterError, which is shown as a box, without data."""
+    try:
+        return request.open(recipe)
+    except DatasetError as error:
+        raise ParameterError(f"the data cannot be read as asked: {error}") from error
 
 
 class Opened:
@@ -56,10 +66,11 @@ class Opened:
         pictures: Mapping[str, Any] | None = None,
     ) -> None:
         set_threads()
+        tell_of_bars()
         paper = load_protocol(slug)
         settings = check_parameters(slug, namespace, datasets=paper.datasets, extras=extras)
         request = request_of(settings, paper)
-        self.everything = request.open(request.recipe(settings.dataset))
+        self.everything = open_or_refuse(request, request.recipe(settings.dataset))
         self.store = planning.own_clips(paper, self.everything)
         # few clips: more passes in an epoch; of your own with few subjects: fewer folds
         self.extent, folds = fit_extent(paper, settings.folds, self.store)
@@ -220,6 +231,11 @@ class Opened:
 
     # ---------------------------------------------------------------- what stands in all notebooks
 
+    def say(self, text: str) -> None:
+        """Show a sentence that reads numbers; not after a smoke run, whose numbers mean nothing."""
+        if self.settings.preset != "smoke":
+            display(Markdown(text))
+
     def banner(self) -> Banner:
         """Say where pixels come from, what is run, and what of the preset is left out."""
         said = f"Only a part of the preset, figures go to figures-partial: {'; '.join(self.part)}"
@@ -240,13 +256,17 @@ class Opened:
         return runner.Plan(self.tasks)
 
     def train(self) -> None:
-        """Train what is not finished yet, and show what was paid once, whatever is run later."""
+        """Train what is not finished yet, and show what was paid once, whatever is run later.
+
+        Says first how to go on where this stops.
+        """
+        say_resumes(self.tasks)
         self.runs = runner.run_tasks(self.tasks)
         self.predictions = tables.tidy(self.runs)
         self.evidence = self._gather()
-        display(
-            Table(costs.cold_costs(self.store, self.runs)).format(precision=1).hide(axis="index")
-        )
+        paid = costs.cold_costs(self.store, self.runs)
+        shown = layout.lay_out(paid, "Paid once", named="what", prose=("detail",))
+        display(shown.format(precision=1, na_rep=""))
 
     def _gather(self) -> dict[str, pd.DataFrame]:
         """This run's predictions, and of other datasets the rows that are on equal folds."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dferlib.evidence.runs import results_folder
 from dferlib.names import OWN_CLIPS, unknown_name
+from dferlib.notebook.refusal import RefusedError
 from dferlib.protocols import Paper, load_protocol
 from dferlib.protocols.stages import read_choice
 
@@ -39,7 +40,7 @@ INITS = ("paper", "random", "synthetic", "torchvision")
 NUMBER_LISTS = ("folds", "seeds")  # `-p seeds 0` on a command line arrives as a number
 
 
-class ParameterError(ValueError):
+class ParameterError(RefusedError):
     """Parameters that cannot be run: each wrong value, the allowed ones and the way out."""
 
 
@@ -112,6 +113,11 @@ def _resolve(
         problems.append(
             f"dataset {OWN_CLIPS} is your own clips and has no synthetic stand-in: name their "
             "folder with data_root (or DFER_DATA), with source real or auto"
+        )
+    elif source == "real" and not _has_root(values):
+        problems.append(
+            f"source is 'real', and no folder with {dataset} was named: give it as data_root, or "
+            "set DFER_DATA before Jupyter starts; source auto or synthetic takes procedural faces"
         )
     preset = _choice("preset", values["preset"], ("auto", *paper.presets), problems)
     init = _init(values["init"], problems)

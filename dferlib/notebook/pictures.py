@@ -12,10 +12,10 @@ from IPython.display import Markdown, display
 
 from dferlib.analysis import cost, explain
 from dferlib.analysis.fine_layer import MOUTH_CELLS, fine_layer, grid_of
-from dferlib.evidence import costs, metrics, scoring, sentences, tables
-from dferlib.evidence.layout import Table
+from dferlib.evidence import costs, layout, metrics, scoring, sentences, tables
 from dferlib.figures import diagrams, matrices, plots, schematics
 from dferlib.figures.curves import plot_curves, plot_roc, plot_time_profile
+from dferlib.figures.matrix_table import confusion_table
 from dferlib.figures.wording import attention_name, dataset_name, rule_name
 from dferlib.notebook import examples, widgets
 from dferlib.notebook.opening import Opened
@@ -77,8 +77,12 @@ class Pictures(Opened):
         alt = "Training loss, validation and test accuracy over the epochs, one line per row."
         self.show(figure, alt=alt, caption="Every row of this run.", name="curves")
         asked = (self.predictions, self.classes, self.rule)
-        display(Markdown(sentences.learned_rows(self.history, *asked)))
-        display(Table(costs.cost_of_runs(self.runs)).format(precision=1).hide(axis="index"))
+        self.say(sentences.learned_rows(self.history, *asked))
+        table = costs.cost_of_runs(self.runs)
+        table["variant"] = table["variant"].map(self.label_of)
+        prose = ("device", "precision", "commit")
+        shown = layout.lay_out(table, "What the trainings took", named="variant", prose=prose)
+        display(shown.format(precision=1))
 
     def intervals(
         self, cells: pd.DataFrame, *, name: str, caption: str, metrics: Sequence[str] = ("WAR",)
@@ -92,7 +96,7 @@ class Pictures(Opened):
         shown = {metric: cells[cells["metric"] == metric] for metric in metrics}
         count = max(map(len, shown.values()))
         if not count:
-            display(Markdown("Nothing to draw: this table has no value on this dataset."))
+            display(Markdown("No figure: this table has no value on this dataset."))
             return
         size = (6.2 if len(metrics) == 1 else 5.6 * len(metrics), 0.42 * count + 1.3)
         figure, axes = plt.subplots(1, len(metrics), figsize=size, squeeze=False)
@@ -103,7 +107,7 @@ class Pictures(Opened):
             f"{' and '.join(metrics)} of {count} rows with intervals, published values and chance."
         )
         self.show(figure, alt=alt, caption=caption, name=name)
-        display(Markdown(tables.read_table(cells[cells["metric"].isin(metrics)])))
+        self.say(tables.read_table(cells[cells["metric"].isin(metrics)]))
 
     def schematics(self, *names: str, scores: Sequence[float] = ()) -> None:
         """Draw schematic figures of the paper by the shapes of its model at the paper's size.
@@ -147,11 +151,15 @@ class Pictures(Opened):
                 here = dataset == self.settings.dataset
                 self._matrix(dataset, name if here else f"{name}_{dataset}")
         asked = (self.predictions, self.classes, self.variant, self.rule)
-        display(Markdown(scoring.commonest_confusion(*asked)))
+        self.say(scoring.commonest_confusion(*asked))
         if missing:
-            display(Table(pd.DataFrame(missing)).hide(axis="index"))
-        rows, rules = self.settings.variants, list(self.predictions["select"].unique())
-        display(widgets.choose(self._one_matrix, variant=rows, select=rules))
+            table = pd.DataFrame(missing)
+            display(layout.lay_out(table, "Not run", named="dataset", prose=("status",)))
+        rows = [name for name in self.settings.variants if name in set(self.predictions["variant"])]
+        choices = {"row": {self.label_of(name): name for name in rows}}
+        choices["epoch"] = {rule_name(r): r for r in self.predictions["select"].unique()}
+        start = {"row": self.variant, "epoch": self.rule}
+        widgets.show(widgets.choose(self._one_matrix, choices, start))
 
     def _matrix(self, dataset: str, name: str) -> None:
         here = dataset == self.settings.dataset
@@ -168,11 +176,11 @@ class Pictures(Opened):
         alt = f"Confusion matrices on {where}{beside}; rows are true classes."
         self.show(figure, alt=alt, caption=f"{where}, pooled over the test folds.", name=name)
 
-    def _one_matrix(self, variant: str, select: str):
-        asked = (self.predictions, self.classes, variant, select)
-        title = f"{self.label_of(variant)}, {rule_name(select)}"
+    def _one_matrix(self, row: str, epoch: str) -> str:
+        asked = (self.predictions, self.classes, row, epoch)
+        title = f"{self.label_of(row)}, {rule_name(epoch)}"
         matrix, counts = scoring.confusion_of(*asked), _clips_of(*asked)
-        return matrices.plot_confusion(matrix, self.classes, counts=counts, title=title)
+        return confusion_table(matrix, self.classes, counts, title)
 
     def roc_curves(self) -> pd.DataFrame:
         """ROC curves of `variant`: columns curve, fpr, tpr, auc."""
@@ -191,7 +199,7 @@ class Pictures(Opened):
             display(Markdown("All test clips are of one class: there is nothing to tell apart."))
             return
         easy, hard = (f"**{k}** ({areas[k]:.2f})" for k in (areas.idxmax(), areas.idxmin()))
-        display(Markdown(f"Easiest to tell: {easy}; hardest: {hard}."))
+        self.say(f"Easiest to tell from the rest: {easy}; hardest: {hard} (area under the curve).")
 
     # ---------------------------------------------------------------- the model, looked into
 
@@ -297,7 +305,7 @@ class Pictures(Opened):
         self.show(ax.figure, alt=alt, caption="Test clips of one fold.", name="tsne")
         score = metrics.silhouette(features, self.labels[self.test])
         said = f"Silhouette of the classes in the full feature space: {score:.2f}"
-        display(Markdown(f"{said}, n = {len(self.test)}."))
+        self.say(f"{said}, n = {len(self.test)}.")
 
 
 def _clips_of(

@@ -87,9 +87,10 @@ class Results(Comparisons):
         notes = [
             f"{name}: {self.notes[name]}." for name in self.notes if name in set(cells["dataset"])
         ]
-        said = [*notes, *([self.read(cells)] if read else [])]
-        if said:
-            display(Markdown("\n\n".join(said)))
+        if notes:
+            display(Markdown("\n\n".join(notes)))
+        if read:
+            self.say(self.read(cells))
 
     def read(self, cells: pd.DataFrame) -> str:
         """Say of a table which row of this dataset is highest, in a sentence."""
@@ -106,7 +107,8 @@ class Results(Comparisons):
         """Table 1: the paper's counts beside those of the store."""
         at_hand = {self.settings.dataset: self.everything.manifest}
         table = tables.describe_datasets(self.paper, at_hand, self.options)
-        display(layout.Table(table).format(na_rep=""))
+        caption = "The paper's counts, and those of the clips at hand"
+        display(layout.lay_out(table, caption, named="dataset", prose=("source", "status")))
 
     # ---------------------------------------------------------------- own numbers
 
@@ -136,13 +138,16 @@ class Results(Comparisons):
     def folds(self) -> None:
         """WAR and UAR of every row in each fold, their mean, and how far folds and seeds differ."""
         asked = (self.predictions, self.classes, self.rule)
-        display(layout.Table(folds_table(*asked, self.row_labels)).format(precision=2, na_rep=""))
-        display(Markdown(caption_folds(*asked)))
+        table = folds_table(*asked, self.row_labels)
+        shown = layout.lay_out(table, "WAR and UAR in per cent, by fold")
+        display(shown.format(precision=2, na_rep=""))
+        self.say(caption_folds(*asked))
 
     def gaps(self) -> None:
         """What each selection rule gives, and what peeking at the test fold would add."""
-        table = scoring.selection_gaps(self.predictions, self.classes)
-        display(layout.Table(table).format("{:.2f}"))
+        table = scoring.selection_gaps(self.predictions, self.classes).rename(index=self.row_labels)
+        caption = "WAR in per cent under each rule that picks the epoch"
+        display(layout.lay_out(table, caption).format("{:.2f}"))
 
     def claim(self, text: str, row: str, *others: str, metric: str = "WAR") -> None:
         """Put one of the paper's claims - that `row` is above `others` - beside this run's result.
@@ -152,12 +157,12 @@ class Results(Comparisons):
         asked = (row, others, self.rule, metric)
         found = sentences.compare_rows(self.predictions, self.classes, *asked, self.row_labels)
         found = found or f"Not compared: these rows were not run; {self.command(variant=row)}"
-        display(Markdown(f"**Claim:** {text}\n\n**Here** ({self.store.source}): {found}"))
+        self.say(f"**Claim:** {text}\n\n**Here** ({self.store.source}): {found}")
 
     def judge_claim(self, text: str, holds: bool, found: str) -> None:
         """Put any claim of the paper beside what this run found, and whether that agrees."""
         word = "As claimed" if holds else "Against the claim"
-        display(Markdown(f"**Claim:** {text}\n\n**Here** ({self.store.source}): {word}. {found}"))
+        self.say(f"**Claim:** {text}\n\n**Here** ({self.store.source}): {word}. {found}")
 
     def from_random(self) -> None:
         """The paper's own model from random weights beside the run's start, likewise trained."""
@@ -180,9 +185,13 @@ class Results(Comparisons):
                 "above the commonest class": np.where(table["war_low"] > largest, "yes", "no"),
             }
         )
-        display(layout.Table(table).format(precision=2))
-        said = f"the commonest class of the test clips {largest:.1f} %"
-        display(Markdown(f"Chance is {self.chance:.1f} %, {said}."))
+        names = {"war": "WAR (%)", "war_low": "95 % low", "war_high": "95 % high"}
+        table = table.rename(columns=names, index=self.row_labels)
+        yes = ("above chance", "above the commonest class")
+        shown = layout.lay_out(table, "Accuracy beside guessing", prose=yes)
+        display(shown.format(precision=2))
+        said = f"the commonest class makes up {largest:.1f} % of the test clips"
+        display(Markdown(f"Chance is {self.chance:.1f} %; {said}."))
 
     # ---------------------------------------------------------------- costs
 
@@ -217,7 +226,8 @@ class Results(Comparisons):
             name: "{:,}" if table[name].dtype.kind == "i" else "{:.2f}"
             for name in table.columns[1:]
         }
-        display(layout.Table(table).format(formats).hide(axis="index"))
+        caption = "Parameters and multiply-accumulates at the paper's full size"
+        display(layout.lay_out(table, caption, named="row").format(formats))
 
     def at_preset(self, variant: str) -> nn.Module:
         """A row's model at the size of this preset, untrained, on this run's device."""
@@ -230,8 +240,12 @@ class Results(Comparisons):
     def differs(self) -> None:
         """What differs from the paper, with reasons, and what was assumed where it is silent."""
         asked = (self.settings.preset, self.settings.dataset, self.paper.slug)
-        display(verdict.deviations(self.paper, *asked))
-        display(pd.Series(dict(self.paper.assumed), name="assumed, and why").to_frame())
+        found = verdict.deviations(self.paper, *asked).astype({"paper": str, "here": str})
+        prose = ("paper", "here", "why")
+        display(layout.lay_out(found, "What differs from the paper", named="setting", prose=prose))
+        assumed = pd.DataFrame(self.paper.assumed.items(), columns=["setting", "assumed, and why"])
+        caption = "What the paper leaves open"
+        display(layout.lay_out(assumed, caption, named="setting", prose=assumed.columns))
 
     def audit(self) -> None:
         """What of the paper's printed numbers cannot be, or does not fit: counted, then listed."""

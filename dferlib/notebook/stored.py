@@ -7,6 +7,7 @@ and tell what is nobody's business; widgets are dead without their kernel and as
 from __future__ import annotations
 
 import copy
+import html
 import os
 import re
 import sys
@@ -23,6 +24,8 @@ from dferlib.files import cache_folder, project_root
 MAX_STREAM = 200_000  # characters kept of what one cell prints
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "widgets"  # key in the metadata of a notebook
+STATE = "application/vnd.jupyter.widget-state+json"
+_PICTURE = re.compile(r"(data:image/[\w+.-]+;base64,[A-Za-z0-9+/=]+)")  # may hold any letters
 _COLOUR = r"\x1b\[[0-9;]*m"  # a traceback is coloured, and a code may stand before a path
 
 
@@ -32,10 +35,11 @@ def presentable(node: nbformat.NotebookNode, name: str, output: str) -> nbformat
     `name` and `output` are the file names that papermill's metadata get in place of paths. In all
     outputs, the injected parameters and papermill's metadata the project's folder is ``.``, the
     user's home is ``~``, and the folders of Python, cache, data and temporary files have a name in
-    angle brackets. Widgets and their state are left out.
+    angle brackets. Of widgets is kept what a reader sees without a kernel: the last state of a
+    progress bar as text, and what stands for any other; their state is left out.
     """
     stored = copy.deepcopy(node)
-    stored.metadata.pop(WIDGET_STATE, None)
+    models = stored.metadata.pop(WIDGET_STATE, {}).get(STATE, {}).get("state", {})
     if "papermill" in stored.metadata:
         stored.metadata["papermill"] = _cleaned(stored.metadata["papermill"])
         stored.metadata.papermill |= {"input_path": name, "output_path": output}
@@ -43,8 +47,8 @@ def presentable(node: nbformat.NotebookNode, name: str, output: str) -> nbformat
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell["source"] = without_places(cell.source)
         if "outputs" in cell:
-            kept = [_shortened(_cleaned(one)) for one in cell.outputs if not _is_widget(one)]
-            cell["outputs"] = kept
+            still = [kept for one in cell.outputs if (kept := _still(one, models))]
+            cell["outputs"] = [_shortened(_cleaned(one)) for one in still]
     return stored
 
 
@@ -93,7 +97,8 @@ def _forms(place: str) -> list[str]:
 def _cleaned(value: Any) -> Any:
     """The same nested value with `without_places` done to every text but pictures."""
     if isinstance(value, str):
-        return without_places(value)
+        parts = _PICTURE.split(value)  # every second one is a picture
+        return "".join(p if n % 2 else without_places(p) for n, p in enumerate(parts))
     if isinstance(value, list | tuple):
         return [_cleaned(item) for item in value]
     if isinstance(value, Mapping):
@@ -102,8 +107,34 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def _is_widget(output: Mapping[str, Any]) -> bool:
-    return WIDGET in output.get("data", {})
+def _still(
+    output: nbformat.NotebookNode, models: Mapping[str, Any]
+) -> nbformat.NotebookNode | None:
+    """An output without its widget; None where nothing stands for that."""
+    if WIDGET not in output.get("data", {}):
+        return output
+    model = output.data.pop(WIDGET).get("model_id", "")
+    if "text/html" in output.data:
+        return output
+    if bar := bar_text(model, models):
+        return nbformat.v4.new_output("stream", name="stdout", text=f"{bar}\n")
+    return None
+
+
+def bar_text(model: str, models: Mapping[str, Any]) -> str:
+    """The state of tqdm's bar as it prints it, "training: 100% 112/112 [02:10<00:00]".
+
+    `models` are the widgets' states by id; "" where the model is no bar.
+    """
+    parts = [_part(models, child) for child in _part(models, model).get("children", ())]
+    if len(parts) != 3 or "max" not in parts[1]:
+        return ""
+    texts = (html.unescape(str(parts[n].get("value", ""))) for n in (0, 2))
+    return " ".join(" ".join(texts).split())  # tqdm writes blanks of the width of a figure
+
+
+def _part(models: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
+    return models.get(reference.removeprefix("IPY_MODEL_"), {}).get("state", {})
 
 
 def _shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:

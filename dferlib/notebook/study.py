@@ -31,7 +31,7 @@ def open_study(
 
     Call it as ``open_study(slug, globals())`` in the first cell after the parameters. `extras` maps
     the notebook's own parameters to their defaults; `pictures` are settings of the recipe for clips
-    that are shown and not scored. Nothing is trained. Raises ParameterError with all that is wrong
-    before anything is computed, and DatasetError where real data are asked for and not there.
+    that are shown and not scored. Nothing is trained. Raises ParameterError with all that is wrong,
+    real data that are not there among it, before anything is computed.
     """
     return Study(slug, namespace, extras=extras, pictures=pictures)

@@ -37,7 +37,7 @@ def test_a_row_at_chance_is_marked_and_not_ranked():
     assert "not ranked: STT" in said
     few, said = tables.ranking_of(table[table["dataset"] != "mmi"])
     assert few is None
-    assert "No ranks: 3 rows above chance on 2 whole datasets" in said
+    assert "No ranking: 3 rows are above chance on 2 complete datasets" in said
 
 
 def test_transfer_counts_shared_classes_and_what_is_lost():

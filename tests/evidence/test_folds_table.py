@@ -42,6 +42,6 @@ def test_a_class_that_a_fold_does_not_test_is_no_zero():
     rows = predictions({(0, 1): 2}, truth=(0, 1))
     assert folds.folds_table(rows, CLASSES).loc[("stcam", "UAR"), "fold 1"] == 100
     said = folds.caption_folds(rows, CLASSES)
-    assert "those that have: 1 (2)." in said
+    assert "those that do: 1 (2)." in said
     assert "no deviation" in said
     assert "Not all" not in folds.caption_folds(predictions({(0, 1): 4}), CLASSES)

@@ -64,7 +64,7 @@ def test_a_smoke_run_stores_all_it_shows(tmp_path):
     execute(NOTEBOOK, tmp_path / "out.ipynb", values, progress=False)
     text = json.dumps(nbformat.read(tmp_path / "out.ipynb", as_version=4))
     assert "SYNTHETIC DATA" in text
-    assert "No ranks" in text
+    assert "No ranking" in text
     assert "-p dataset dfew" in text  # not run, and how
     folders = {n: tmp_path / f"results/benchmark/{n}-synthetic-smoke" for n in ("ckplus", "oulu")}
     rows = {name: load_runs(folder).records for name, folder in folders.items()}

@@ -1,6 +1,7 @@
 """Notebooks from outside and inside: what is refused, what counts as done, what is kept."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from queue import Empty
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 from dferlib.notebook import display, engine, parameters, stored
 from dferlib.notebook.execution import NotebookError, execute, main
@@ -103,6 +105,7 @@ def test_lists_of_variants_folds_and_seeds_are_read():
         ({"dataset": 3}, "dataset is 3 of type int"),
         ({"source": "fake"}, "unknown source: 'fake'.*synthetic"),
         ({"source": True}, "source is True of type bool"),
+        ({"source": "real"}, "source is 'real', and no folder with oulu was named.*data_root"),
         ({"preset": "papre"}, "did you mean 'paper'"),
         ({"preset": None}, "preset is None of type NoneType"),
         ({"variants": "stam,3dcam+stma"}, "unknown variant: '3dcam.stma'; did you mean"),
@@ -129,6 +132,7 @@ def test_lists_of_variants_folds_and_seeds_are_read():
 )
 def test_wrong_parameters_are_refused_with_the_way_out(monkeypatch, changes, message):
     monkeypatch.setattr(parameters, "_cuda_devices", lambda: 0)
+    monkeypatch.delenv("DFER_DATA", raising=False)
     with pytest.raises(ParameterError, match=message):
         check_parameters("stcam", defaults(**changes), datasets=DATASETS)
 
@@ -194,6 +198,15 @@ def test_the_banner_says_synthetic_and_how_not_to_use_it():
         display.banner(settings, "auto")
 
 
+def test_a_smoke_run_says_first_that_its_numbers_mean_nothing_and_where_they_go():
+    values = defaults(device="cpu", preset="smoke")
+    settings = check_parameters("stcam", values, datasets=DATASETS)
+    lines = repr(display.banner(settings, "synthetic")).splitlines()
+    assert "its numbers mean nothing" in lines[1]
+    folder = Path("out", "results", "stcam", "oulu-synthetic-smoke")
+    assert f"{folder}. A relative results_dir" in lines[4]
+
+
 @pytest.fixture
 def displayed(monkeypatch) -> list:
     calls = []
@@ -205,12 +218,14 @@ def test_a_figure_is_shown_with_alt_text_kept_and_closed(tmp_path, displayed):
     for name in ("one", "two"):
         fig, ax = plt.subplots()
         ax.plot([1, 2])
-        display.display_figure(fig, "a rising line", "Figure 1.", folder=tmp_path, name=name)
+        display.display_figure(fig, "a rising line", "Figure 1 of `x`.", folder=tmp_path, name=name)
         assert not plt.fignum_exists(fig.number)
-    (data,), options = displayed[0]
-    assert data["image/png"].startswith(b"\x89PNG")
-    assert options["metadata"]["image/png"]["alt"] == "a rising line"
-    assert displayed[1][0][0].data == "Figure 1."
+    (data,), _ = displayed[0]
+    figure = BeautifulSoup(data["text/html"], "html.parser").figure
+    assert figure.img["alt"] == "a rising line"
+    assert base64.b64decode(figure.img["src"].partition("base64,")[2]).startswith(b"\x89PNG")
+    assert figure.figcaption.decode_contents() == "Figure 1 of <code>x</code>."
+    assert "image/png" not in data  # a front end would take it, and leave the text out
     for kind in ("png", "svg"):
         first, second = ((tmp_path / f"{n}.{kind}").read_bytes() for n in ("one", "two"))
         assert first == second
@@ -221,10 +236,9 @@ def test_a_figure_of_pixels_is_shown_as_jpeg_and_kept_with_vectors_around_them(t
     ax.imshow([[1, 2]])
     display.display_figure(fig, "two pixels", folder=tmp_path, name="pixels")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pixels.png", "pixels.svg"]
-    (data,), options = displayed[0]
-    assert data["image/jpeg"].startswith(b"\xff\xd8")
-    assert options["metadata"]["image/jpeg"]["alt"] == "two pixels"
-    assert "image/png" not in data
+    (data,), _ = displayed[0]
+    assert 'src="data:image/jpeg;base64,' in data["text/html"]
+    assert 'alt="two pixels"' in data["text/html"]
 
 
 def test_a_figure_without_alt_text_or_name_is_refused(tmp_path):
@@ -299,8 +313,9 @@ def test_a_finished_notebook_is_written_with_its_parameters_and_no_paths(tmp_pat
     assert display.END_MARK in book["cells"][-1]["outputs"][0]["metadata"]
     assert str(tmp_path) not in output.read_text()
     assert os.listdir(output.parent) == ["out.ipynb"]
-    assert len(lines) == 5  # four code cells, the injected one among them, and the end
-    assert "A tiny notebook" in lines[0]
+    assert len(lines) == 6  # four code cells, the injected one among them, the start and the end
+    assert "the same command goes on" in lines[0]
+    assert "A tiny notebook" in lines[1]
 
 
 @pytest.mark.notebook
@@ -422,6 +437,10 @@ def test_plain_papermill_and_the_command_line_work_from_any_folder(tmp_path):
     }
     errors = {name: process.communicate(timeout=120)[1] for name, process in running.items()}
     assert running["papermill"].returncode != 0
+    stopped = load(tmp_path / "papermill.ipynb")["cells"]
+    box, error = [output for cell in stopped for output in cell.get("outputs", [])][-2:]
+    assert 'role="alert"' in "".join(box["data"]["text/html"])
+    assert (error["ename"], len(error["traceback"])) == ("ParameterError", 1)
     assert "unknown parameter: 'sead'" in errors["papermill"]
     assert running["dferlib.notebook"].returncode == 0, errors["dferlib.notebook"]
     assert "oulu (3,)" in (tmp_path / "dferlib.notebook.ipynb").read_text()

@@ -27,8 +27,14 @@ display(HTML(f"<a href='{project_root() / 'x'}'>{Path.home() / 'y'}</a>"))
 """
 WIDGET = """
 import ipywidgets
+from tqdm.auto import tqdm
+from dferlib.notebook import widgets
 display(ipywidgets.IntSlider())
 print("beside it")
+for _ in tqdm(range(3), desc="training"):
+    pass
+choices = {"row": {"A": 1, "B": 2}}
+widgets.show(widgets.choose(lambda row: f"<b>view {row}</b>", choices, {"row": 2}))
 """
 END = "from dferlib.notebook.display import finish\nfinish()"
 
@@ -74,12 +80,17 @@ def test_outputs_name_no_folder_of_the_machine(failing, tmp_path):
 
 
 @pytest.mark.notebook
-def test_widgets_and_their_state_are_not_stored(tmp_path):
+def test_of_widgets_the_last_state_and_a_view_are_stored(tmp_path):
     source = make_notebook(tmp_path / "n.ipynb", WIDGET, END)
     book = nbformat.read(execute(source, tmp_path / "out.ipynb", progress=False), as_version=4)
     assert "widgets" not in book.metadata
-    (output,) = book.cells[1].outputs
-    assert output.text == "beside it\n"
+    printed, bar, chooser = book.cells[1].outputs
+    assert printed.text == "beside it\n"
+    assert bar.text.startswith("training: 100%")
+    assert "3/3" in bar.text
+    assert list(chooser.data) == ["text/html", "text/plain"]
+    assert "<p>row: B." in chooser.data["text/html"]
+    assert "<b>view 2</b>" in chooser.data["text/html"]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +132,15 @@ def test_the_notebook_that_runs_is_left_alone():
     assert kept.cells[0].outputs[0].text == "~"
     assert kept.cells[0].outputs[1].data["text/plain"] == "[figure: ~]"
     assert kept.cells[0].outputs[1].data["image/png"] == "aGVsbG8="
+
+
+def test_letters_of_a_picture_in_html_are_no_place():
+    picture = f"data:image/png;base64,A+{HOME}/B="  # base64 may hold any of its letters
+    cell = nbformat.v4.new_code_cell()
+    data = {"text/html": f"<img src='{picture}'><p>{HOME}</p>"}
+    cell.outputs.append(nbformat.v4.new_output("display_data", data=data))
+    kept = stored.presentable(nbformat.v4.new_notebook(cells=[cell]), "n.ipynb", "out.ipynb")
+    assert kept.cells[0].outputs[0].data["text/html"] == f"<img src='{picture}'><p>~</p>"
 
 
 def test_source_is_shown_as_it_stands_and_folded_where_it_is_long():

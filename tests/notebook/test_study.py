@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dferlib.evidence import verdict
-from dferlib.notebook import comparisons, opening, pictures, results
+from dferlib.notebook import comparisons, opening, pictures, results, resuming
 from dferlib.notebook.parameters import Settings
 from dferlib.notebook.study import Study
 from dferlib.protocols import load_protocol
@@ -177,11 +177,11 @@ def test_tests_name_persons_first_and_what_the_clips_could_have_shown(tmp_path, 
     assert list(kept) == ["differences", "ranks_printed"]
     assert "Every row against Baseline," in kept["differences"][1]
     assert "models on 3 datasets" in ranks[0].data
-    assert "No ranks of what is run: 3 models on 1 datasets" in ranks[1].data
+    assert "No ranking of the rows as run: there are 3 models on 1 datasets" in ranks[1].data
     assert row["published"] == pytest.approx(91.25 - 89.16)  # Table 3
     assert row["clips for it"] > 480
     assert "with 8 subjects its p, before Holm, cannot be below 0.12" in said.data
-    assert "Of 2 published differences these clips are enough for 0" in said.data
+    assert "Of 2 published differences these clips suffice for 0" in said.data
 
 
 def test_tests_fit_a_column_of_a_thousand_pixels(tmp_path, shown, kept):
@@ -240,6 +240,44 @@ def test_schematics_are_captioned_and_described(tmp_path, monkeypatch):
     assert "product after M^C and F;" in alt  # round two bends
     assert [files["name"] for *_, files in kept] == ["figure3", "figure5"]
     plt.close("all")
+
+
+def test_every_table_has_a_caption_and_headers_that_say_what_they_head(tmp_path, shown, kept):
+    study = make_study(tmp_path, predictions(BOTH))
+    study.folds()
+    study.gaps()
+    study.above_chance()
+    study.differs()
+    study.verdict("baseline")
+    tables = [item.to_html() for item in shown if hasattr(item, "to_html")]
+    assert len(tables) >= 6
+    for html in tables:
+        assert len(re.search("<caption>(.*?)</caption>", html)[1].split()) > 1
+        assert html.count("<th ") == len(re.findall('<th scope="(?:row|col)"', html))
+        assert "<th>" not in html
+
+
+def test_a_smoke_run_leaves_out_the_sentences_that_read_its_numbers(tmp_path, shown, kept):
+    for preset in ("smoke", "quick"):
+        shown.clear()
+        study = make_study(tmp_path, predictions(BOTH), preset=preset)
+        study.table(3, read=True)
+        study.claim("both help", "stcam", "baseline")
+        study.roc()
+        study.folds()
+        said = ("Highest WAR", "**Claim:**", "Easiest to tell", "the population's")
+        found = {text in text_of(shown) for text in said}
+        assert found == {preset == "quick"}
+        assert "Baseline + 3D-CAM + STAM" in text_of(shown)  # tables stay
+
+
+def test_where_a_run_starts_it_is_said_how_it_goes_on(monkeypatch):
+    said = []
+    monkeypatch.setattr(resuming, "display", said.append)
+    resuming.say_resumes([SimpleNamespace(state="finished")])
+    assert not said
+    resuming.say_resumes([SimpleNamespace(state=name) for name in ("finished", "to do")])
+    assert "run the same command again" in said[0].data
 
 
 def test_no_part_of_a_study_hides_a_name_of_another():
