@@ -142,8 +142,14 @@ def seal(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def take_seal(record: dict[str, Any]) -> bool | None:
-    """Take the checksum out of a record that was read: whether it fits; None where it has none."""
-    return record.pop(SEAL) == digest(record) if SEAL in record else None
+    """Take the checksum out of a record that was read: whether it fits; None where it has none.
+
+    It is the last value, by which it is known even where its name is damaged.
+    """
+    if SEAL in record:
+        return record.pop(SEAL) == digest(record)
+    rest = dict(record)
+    return False if rest and rest.popitem()[1] == digest(rest) else None
 
 
 def cache_folder() -> Path:

@@ -290,7 +290,8 @@ def _finish(
     record |= {"pixels": what.pixels, "inputs": what.inputs, "arrays": arrays, "notes": notes}
     write_json(partial / RECORD_FILE, seal({**record, "tables": tables}))
     # apart from the record, which is the same for the same input
-    write_json(partial / TIMING_FILE, seal({"seconds": round(seconds, 1)}))
+    timing = {"seconds": round(seconds, 1), "key": record["key"]}
+    write_json(partial / TIMING_FILE, seal(timing))
     (partial / HOST_FILE).unlink(missing_ok=True)
     (partial / JOURNAL_FILE).unlink()
     os.rename(partial, path)

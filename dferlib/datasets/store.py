@@ -179,8 +179,7 @@ def load_store(path: str | Path, *, verify: bool = False) -> FrameStore:
             raise ValueError(f"the manifest counts {total} frames, the arrays {len(frames)}")
         names = ("key", "size", "dataset", "source", "pixels", "notes")
         rest = {name: record[name] for name in names}
-        timing = path / TIMING_FILE
-        rest["seconds"] = _read_sealed(timing)["seconds"] if timing.is_file() else 0.0
+        rest["seconds"] = _read_seconds(path / TIMING_FILE, record["key"])
         rest["faces"] = read_faces_table(path / FACES_FILE)
         classes = tuple(record["classes"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -212,6 +211,15 @@ def _read_record(path: Path) -> dict[str, Any]:
     for name, checksum in record.get("tables", {}).items():
         _compare(path / name, checksum)
     return record
+
+
+def _read_seconds(file: Path, key: str) -> float:
+    if not file.is_file():
+        return 0.0
+    timing = _read_sealed(file)
+    if timing.get("key", key) != key:
+        raise ValueError(f"{file} belongs to the store {timing['key']}")
+    return timing["seconds"]
 
 
 def _read_sealed(file: Path) -> dict[str, Any]:

@@ -22,10 +22,19 @@ class DamagedFileError(ValueError):
         super().__init__(f"{place} {reason}. {way_out}")
 
 
-def notebook_digest(book: Mapping[str, Any]) -> str:
+def notebook_digest(book: Mapping[str, Any], name: str = NOTEBOOK_SEAL) -> str:
     """The checksum of an executed notebook, of its JSON without that checksum."""
-    metadata = {k: v for k, v in book["metadata"].items() if k != NOTEBOOK_SEAL}
+    metadata = {k: v for k, v in book["metadata"].items() if k != name}
     return digest({**book, "metadata": metadata})
+
+
+def check_notebook(book: Mapping[str, Any]) -> bool | None:
+    """Whether a notebook fits its checksum, whose name may be damaged; None where it has none."""
+    metadata = book["metadata"]
+    if NOTEBOOK_SEAL in metadata:
+        return metadata[NOTEBOOK_SEAL] == notebook_digest(book)
+    texts = [name for name, value in metadata.items() if isinstance(value, str)]
+    return False if any(metadata[n] == notebook_digest(book, n) for n in texts) else None
 
 
 def read_record(path: Path, kinds: Kinds, way_out: str) -> dict[str, Any]:

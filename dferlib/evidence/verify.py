@@ -20,7 +20,7 @@ from dferlib.evidence.checked_table import checksum_file, is_checked
 from dferlib.evidence.damage import (
     NOTEBOOK_SEAL,
     DamagedFileError,
-    notebook_digest,
+    check_notebook,
     read_record,
 )
 from dferlib.evidence.runs import aggregates, load_run, metrics_of
@@ -193,15 +193,15 @@ def look_at_notebook(path: Path) -> Finding:
     way_out = "Execute it again: finished runs are read"
     try:
         book = read_record(path, {"metadata": dict, "cells": list}, way_out)
-        known = book["metadata"].get(NOTEBOOK_SEAL)
-        if known is not None and known != notebook_digest(book):
+        fits = check_notebook(book)
+        if fits is False:
             raise DamagedFileError(path, "is damaged: its checksum differs", way_out, NOTEBOOK_SEAL)
         if stranger := _stranger(path, book["cells"]):
             reason = f"is the notebook of another folder: it shows {stranger}"
             raise DamagedFileError(path, reason, way_out)
     except DamagedFileError as error:
         return Finding(path, "notebooks", DAMAGED, str(error))
-    return Finding(path, "notebooks", UNCHECKED if known is None else WHOLE)
+    return Finding(path, "notebooks", UNCHECKED if fits is None else WHOLE)
 
 
 def _stranger(path: Path, cells: list[dict[str, Any]]) -> str:
