@@ -188,15 +188,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[2, 4, 8])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--crowds", nargs="+", default=list(CROWDS), choices=list(CROWDS))
     folder = (project_root() or Path()) / "results" / "trust"
     parser.add_argument("--out", type=Path, default=folder / "crowds.json")
     chosen = parser.parse_args(arguments)
     rows: list[dict[str, Any]] = []
-    for name, crowd in CROWDS.items():
+    for name in chosen.crowds:
         for size in chosen.sizes:
             for _ in range(chosen.rounds):
                 place = Path(tempfile.mkdtemp())
-                rows.append({"crowd": name, **crowd(place, size)})
+                rows.append({"crowd": name, **CROWDS[name](place, size)})
                 shutil.rmtree(place)
             print(json.dumps(rows[-1]), flush=True)
     with tempfile.TemporaryDirectory() as place:
