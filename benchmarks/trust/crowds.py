@@ -192,6 +192,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = (project_root() or Path()) / "results" / "trust"
     parser.add_argument("--out", type=Path, default=folder / "crowds.json")
     chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as place:
+        taken = take_over(Path(place))
+    record = {"command": "python -m benchmarks trust-crowds", "relied_on": RELIED_ON}
+    record |= {"lock_of_a_killed_process_taken_over": taken}
     rows: list[dict[str, Any]] = []
     for name in chosen.crowds:
         for size in chosen.sizes:
@@ -200,11 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rows.append({"crowd": name, **CROWDS[name](place, size)})
                 shutil.rmtree(place)
             print(json.dumps(rows[-1]), flush=True)
-    with tempfile.TemporaryDirectory() as place:
-        taken = take_over(Path(place))
-    record = {"command": "python -m benchmarks trust-crowds", "crowds": rows}
-    record |= {"lock_of_a_killed_process_taken_over": taken, "relied_on": RELIED_ON}
-    write_json(chosen.out, {**record, "provenance": provenance()})
+            write_json(chosen.out, {**record, "crowds": rows, "provenance": provenance()})
     return int(not all(map(is_sound, rows)))
 
 

@@ -272,13 +272,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         random_kills(VICTIMS[part], part, number, work, score, until)
         if part in victims.FORKED and part != "quick":
             aimed_kills(VICTIMS[part], part, chosen.aimed, work, score, until)
-    names = ("random_kills", "aimed_kills", "killed", "tries_ended", "equal", "orphans", "differ")
-    rows = {part: {name: c[name] for name in names} for part, c in score.parts.items()}
-    command = "python -m benchmarks trust-kills"
-    write_json(chosen.out, {"command": command, "parts": rows, "provenance": provenance()})
+        rows = report(score, chosen.out)
     for part, row in rows.items():
         print(part, row)
     return int(any(row["equal"] < row["tries_ended"] for row in rows.values()))
+
+
+def report(score: Score, out: Path) -> dict[str, dict[str, Any]]:
+    """Write the counts of all parts, and return them."""
+    names = ("random_kills", "aimed_kills", "killed", "tries_ended", "equal", "orphans", "differ")
+    rows = {part: {name: c[name] for name in names} for part, c in score.parts.items()}
+    command = "python -m benchmarks trust-kills"
+    write_json(out, {"command": command, "parts": rows, "provenance": provenance()})
+    return rows
 
 
 if __name__ == "__main__":

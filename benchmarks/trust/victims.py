@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import torch
+import torch._dynamo  # or every forked process does, for seconds, with its first step
 
 from dferlib import files
 from dferlib.files import digest

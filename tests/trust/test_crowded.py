@@ -4,12 +4,15 @@ import os
 import time
 
 import pytest
+import torch
 from toy_source import build
 
 from benchmarks.trust import crowds
 from dferlib.datasets import building
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks, and kills by signal")
+pytestmark = pytest.mark.skipif(
+    os.name != "posix" or torch.cuda.is_available(), reason="forks, and kills by signal"
+)
 
 
 @pytest.mark.parametrize("size", [2, 8])

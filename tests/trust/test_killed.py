@@ -6,11 +6,14 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from benchmarks.trust import kills, victims
 from dferlib.notebook import execution
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks, and kills by signal")
+pytestmark = pytest.mark.skipif(
+    os.name != "posix" or torch.cuda.is_available(), reason="forks, and kills by signal"
+)
 FOREVER = float("inf")
 
 
