@@ -38,8 +38,7 @@ def read_table(path: Path, columns: Sequence[str], way_out: str) -> pd.DataFrame
 
     A table without a checksum beside it is taken as it is, as long as it can be read.
     """
-    if is_checked(path) is False:
-        raise DamagedFileError(path, f"does not fit {checksum_file(path).name}", way_out)
+    refuse_damaged(path, way_out)
     try:
         table = pd.read_csv(path)
     except ValueError as error:  # of letters, of numbers of fields, of nothing at all
@@ -48,6 +47,12 @@ def read_table(path: Path, columns: Sequence[str], way_out: str) -> pd.DataFrame
     if missing := [name for name in columns if name not in table]:
         raise DamagedFileError(path, "is damaged: the column is not there", way_out, missing[0])
     return table
+
+
+def refuse_damaged(path: Path, way_out: str) -> None:
+    """Raise DamagedFileError for a table that does not fit the checksum beside it."""
+    if is_checked(path) is False:
+        raise DamagedFileError(path, f"does not fit {checksum_file(path).name}", way_out)
 
 
 def is_checked(path: Path) -> bool | None:
