@@ -56,6 +56,9 @@ PARTS = {
     "difficulty": Part("synthface/difficulty.py", "hours", "results/faces/difficulty.json"),
     "transfer": Part("synthface/transfer.py", "20 min", "results/faces/transfer.json"),
     "convergence": Part("training/convergence.py", "hours", "results/convergence"),
+    "trust-kills": Part("trust/kills.py", "hours", "results/trust/kills.json"),
+    "trust-crowds": Part("trust/crowds.py", "5 min", "results/trust/crowds.json"),
+    "trust-damage": Part("trust/damage.py", "5 min", "results/trust/damage.json"),
     "unseen-trees": Part("training/unseen_trees.py", "1 h", "results/robustness/unseen-trees.json"),
 }
 

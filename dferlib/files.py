@@ -22,6 +22,8 @@ import numpy as np
 import pandas as pd
 from platformdirs import user_cache_path
 
+SEAL = "record"  # key of the checksum that a record holds of itself
+
 
 def write_atomic(path: str | Path, write: Callable[[IO], None], mode: str = "wb") -> Path:
     """Write a file so that readers see the old content or the new one and never a part.
@@ -82,19 +84,22 @@ def write_json(path: str | Path, obj: Any) -> Path:
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
-    """Write a table as CSV without its index, atomically; a path ending in `.gz` is compressed.
+    """Write a table as CSV, see `csv_bytes`, atomically; a path ending in `.gz` is compressed.
 
-    The same table gives the same bytes: no time stamp in the gzip header, nine digits a number
-    (exact for float32).
+    The same table gives the same bytes: no time stamp stands in the gzip header.
     """
-    text = frame.to_csv(index=False, lineterminator="\n", float_format="%.9g")
-    data = text.encode("utf-8")
+    data = csv_bytes(frame)
     if str(path).endswith(".gz"):
         buffer = io.BytesIO()
         with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
             file.write(data)
         data = buffer.getvalue()
     return write_atomic(path, lambda file: file.write(data))
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """A table as CSV without its index: nine digits a number, which is exact for float32."""
+    return frame.to_csv(index=False, lineterminator="\n", float_format="%.9g").encode("utf-8")
 
 
 def plain(obj: Any) -> Any:
@@ -128,6 +133,23 @@ def digest(obj: Any) -> str:
     """Hash an object: 12 hex digits of the SHA-256 of its canonical JSON (keys sorted)."""
     text = json.dumps(plain(obj), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+
+
+def seal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record in plain values, with its own checksum under `SEAL`."""
+    kept = plain(record)
+    return {**kept, SEAL: digest(kept)}
+
+
+def take_seal(record: dict[str, Any]) -> bool | None:
+    """Take the checksum out of a record that was read: whether it fits; None where it has none.
+
+    It is the last value, by which it is known even where its name is damaged.
+    """
+    if SEAL in record:
+        return record.pop(SEAL) == digest(record)
+    rest = dict(record)
+    return False if rest and rest.popitem()[1] == digest(rest) else None
 
 
 def cache_folder() -> Path:

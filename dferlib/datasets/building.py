@@ -2,7 +2,9 @@
 
 Everything is written into `<store>.partial` beside the store's place. Every finished job leaves a
 line with checksums in a journal there, so that a build that was killed goes on where it was. A
-build that fails removes the folder.
+build that fails removes the folder. In a folder that several machines share, one builds at a time
+as far as the file system keeps locks of `flock` for all of them; where it does not, two may, and
+the one that comes second takes the store of the first if its checksums fit.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,12 +34,13 @@ from tqdm.auto import tqdm
 from dferlib.datasets.faces.report import FACES_FILE, make_faces_table
 from dferlib.datasets.manifest import StoreError
 from dferlib.datasets.sources import Make, Produced, Source
-from dferlib.files import write_atomic, write_csv, write_json
+from dferlib.files import digest, seal, write_atomic, write_csv, write_json
 
 STORE_VERSION = 1  # raise when the layout of a store or of its jobs changes
 MANIFEST_FILE, RECORD_FILE, JOURNAL_FILE = "manifest.csv", "store.json", "journal.jsonl"
 TIMING_FILE = "build.json"  # seconds of the build that finished the store
 PARTIAL = ".partial"
+HOST_FILE = "host"  # in it, which machine began to build
 STALE_SECONDS = 7 * 24 * 3600  # builds that were killed so long ago are not taken up again
 FRAMES_PER_JOB = 64
 FRAMES_PER_WORKER = 400  # starting a process costs as much as about this many frames
@@ -88,8 +93,21 @@ def build_store(
 def _remove_stale(folder: Path) -> None:
     for partial in folder.glob(f"*{PARTIAL}"):
         with suppress(OSError):
-            if time.time() - (partial / JOURNAL_FILE).stat().st_mtime > STALE_SECONDS:
+            if time.time() - (partial / JOURNAL_FILE).stat().st_mtime <= STALE_SECONDS:
+                continue
+            host = partial / HOST_FILE
+            if host.is_file() and host.read_text() != _this_host():
+                warnings.warn(
+                    f"{partial} was begun on another machine and is more than a week old; delete "
+                    "it if nothing builds a store there any more",
+                    stacklevel=3,
+                )
+            else:
                 shutil.rmtree(partial)
+
+
+def _this_host() -> str:
+    return digest(platform.node())  # the name itself is nobody's business
 
 
 def _jobs(what: Source) -> list[Job]:
@@ -113,6 +131,7 @@ def _fill(
     if not done:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
+        (partial / HOST_FILE).write_text(_this_host())
         arrays, said = _produce(jobs[0], size)
         for name, array in arrays.items():
             _allocate(partial / f"{name}.npy", array.dtype, (total, *array.shape[1:]))
@@ -265,19 +284,25 @@ def _finish(
         rest.unlink()
     arrays = {file.stem: _facts(file) for file in sorted(partial.glob("*.npy"))}
     write_csv(partial / MANIFEST_FILE, what.manifest)
+    tables = {file.name: _checksum(file) for file in sorted(partial.glob("*.csv"))}
     record = {"version": STORE_VERSION, "key": path.name.rsplit("-", 1)[1], "size": size}
     record |= {"dataset": what.dataset, "source": what.source, "classes": list(what.classes)}
     record |= {"pixels": what.pixels, "inputs": what.inputs, "arrays": arrays, "notes": notes}
-    write_json(partial / RECORD_FILE, record)
+    write_json(partial / RECORD_FILE, seal({**record, "tables": tables}))
     # apart from the record, which is the same for the same input
-    write_json(partial / TIMING_FILE, {"seconds": round(seconds, 1)})
+    timing = {"seconds": round(seconds, 1), "key": record["key"]}
+    write_json(partial / TIMING_FILE, seal(timing))
+    (partial / HOST_FILE).unlink(missing_ok=True)
     (partial / JOURNAL_FILE).unlink()
     os.rename(partial, path)
 
 
 def _facts(file: Path) -> dict[str, Any]:
     array = np.load(file, mmap_mode="r", allow_pickle=False)
-    with open(file, "rb") as stream:
-        checksum = hashlib.file_digest(stream, "sha256").hexdigest()
     facts: dict[str, Any] = {"shape": list(array.shape), "dtype": array.dtype.str}
-    return {**facts, "bytes": file.stat().st_size, "sha256": checksum}
+    return {**facts, "bytes": file.stat().st_size, "sha256": _checksum(file)}
+
+
+def _checksum(file: Path) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

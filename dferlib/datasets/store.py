@@ -4,7 +4,7 @@
         manifest.csv    one row per clip, `MANIFEST_COLUMNS`
         frames.npy      uint8 (total frames, size, size, 3), RGB; a clip's rows start at its offset
         aus.npy ...     truth of procedural faces, aligned with the frames
-        store.json      shapes, SHA-256 of the arrays, what went in, notes on single clips
+        store.json      shapes, SHA-256 of arrays and tables, what went in, notes on single clips
         faces.csv       how the face of each clip of a real dataset was found
         build.json      seconds that the build took
 
@@ -20,6 +20,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from dferlib.datasets.building import (
 from dferlib.datasets.faces.report import FACES_FILE, make_faces_table, read_faces_table
 from dferlib.datasets.manifest import DatasetError, StoreError, manifest_digest, read_manifest
 from dferlib.datasets.sources import Source, find_source
-from dferlib.files import cache_folder, digest
+from dferlib.files import cache_folder, digest, take_seal
 
 SIZES = (16, 1024)  # smallest and largest side of a crop, pixels
 
@@ -162,12 +163,12 @@ def _build_once(what: Source, path: Path, size: int, workers: int | None, progre
 def load_store(path: str | Path, *, verify: bool = False) -> FrameStore:
     """Open a finished store by its folder.
 
-    Shapes and sizes are always checked, the SHA-256 of the arrays with `verify`. StoreError naming
-    the damaged file.
+    Shapes, sizes and the checksums of the tables are always checked, the SHA-256 of the arrays with
+    `verify`; the first stores have none of their tables. StoreError naming the damaged file.
     """
     path = Path(path)
     try:
-        record = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
+        record = _read_record(path)
         manifest = read_manifest(path / MANIFEST_FILE, record["classes"])
         arrays = {
             name: _load(path, name, facts, verify) for name, facts in record["arrays"].items()
@@ -178,27 +179,73 @@ def load_store(path: str | Path, *, verify: bool = False) -> FrameStore:
             raise ValueError(f"the manifest counts {total} frames, the arrays {len(frames)}")
         names = ("key", "size", "dataset", "source", "pixels", "notes")
         rest = {name: record[name] for name in names}
-        timing = path / TIMING_FILE
-        rest["seconds"] = json.loads(timing.read_text())["seconds"] if timing.is_file() else 0.0
+        rest["seconds"] = _read_seconds(path / TIMING_FILE, record["key"])
         rest["faces"] = read_faces_table(path / FACES_FILE)
         classes = tuple(record["classes"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"the frame store {path} is damaged: {error}. Delete that folder and open it again"
         ) from error
     return FrameStore(manifest, frames, path=path, classes=classes, truth=arrays, **rest)
 
 
+def check_arrays(store: FrameStore) -> None:
+    """Compare the arrays with their SHA-256, once in a process for each state of the files.
+
+    Before a training, which reads them all anyway: a flipped bit in a frame has no other sign.
+    StoreError naming the damaged file. A store that lies nowhere on disk passes.
+    """
+    if (store.path / RECORD_FILE).is_file():
+        files = sorted(store.path.glob("*.npy"))
+        states = (file.stat() for file in files)
+        _check_arrays(store.path, tuple((s.st_size, s.st_mtime_ns, s.st_ino) for s in states))
+
+
+@lru_cache(maxsize=64)
+def _check_arrays(path: Path, states: tuple) -> None:
+    load_store(path, verify=True)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    record = _read_sealed(path / RECORD_FILE)
+    for name, checksum in record.get("tables", {}).items():
+        _compare(path / name, checksum)
+    return record
+
+
+def _read_seconds(file: Path, key: str) -> float:
+    if not file.is_file():
+        return 0.0
+    timing = _read_sealed(file)
+    if timing.get("key", key) != key:
+        raise ValueError(f"{file} belongs to the store {timing['key']}")
+    return timing["seconds"]
+
+
+def _read_sealed(file: Path) -> dict[str, Any]:
+    record = json.loads(file.read_bytes())
+    if not isinstance(record, dict) or take_seal(record) is False:
+        raise ValueError(f"{file} does not have the checksum it was written with")
+    return record
+
+
+def _compare(file: Path, checksum: str) -> None:
+    with open(file, "rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != checksum:
+        raise ValueError(f"{file} does not have the checksum it was written with")
+
+
 def _load(path: Path, name: str, facts: dict, verify: bool) -> np.ndarray:
     file = path / f"{name}.npy"
     if file.stat().st_size != facts["bytes"]:
         raise ValueError(f"{file} has {file.stat().st_size} bytes, not {facts['bytes']}")
-    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    if verify:
+        _compare(file, facts["sha256"])
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # of a damaged head numpy raises anything
+        raise ValueError(f"{file} is no array: {error}") from error
     if list(array.shape) != facts["shape"] or array.dtype.str != facts["dtype"]:
         raise ValueError(f"{file} holds {array.dtype.str} {array.shape}, not {facts}")
-    if verify:
-        with open(file, "rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != facts["sha256"]:
-            raise ValueError(f"{file} does not have the checksum it was written with")
     return array

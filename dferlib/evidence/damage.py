@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dferlib.files import SEAL, digest, take_seal
+
+NOTEBOOK_SEAL = "dferlib_digest"  # in the metadata of an executed notebook
 Kinds = Mapping[str, type | tuple[type, ...]]
 
 
@@ -19,10 +22,27 @@ class DamagedFileError(ValueError):
         super().__init__(f"{place} {reason}. {way_out}")
 
 
+def notebook_digest(book: Mapping[str, Any], name: str = NOTEBOOK_SEAL) -> str:
+    """The checksum of an executed notebook, of its JSON without that checksum."""
+    metadata = {k: v for k, v in book["metadata"].items() if k != name}
+    return digest({**book, "metadata": metadata})
+
+
+def check_notebook(book: Mapping[str, Any]) -> bool | None:
+    """Whether a notebook fits its checksum, whose name may be damaged; None where it has none."""
+    metadata = book["metadata"]
+    if NOTEBOOK_SEAL in metadata:
+        return metadata[NOTEBOOK_SEAL] == notebook_digest(book)
+    texts = [name for name, value in metadata.items() if isinstance(value, str)]
+    return False if any(metadata[n] == notebook_digest(book, n) for n in texts) else None
+
+
 def read_record(path: Path, kinds: Kinds, way_out: str) -> dict[str, Any]:
     """Read a JSON object and check that it has the keys in `kinds`, each of its type.
 
-    DamagedFileError for anything else; FileNotFoundError where there is no such file.
+    The checksum of a record that was sealed is compared and left out; of one that was not, only the
+    keys are checked. DamagedFileError for anything else; FileNotFoundError where there is no such
+    file.
     """
     try:
         record = json.loads(path.read_bytes())
@@ -38,4 +58,6 @@ def read_record(path: Path, kinds: Kinds, way_out: str) -> dict[str, Any]:
         if not isinstance(record[key], kind):
             found = type(record[key]).__name__
             raise DamagedFileError(path, f"is damaged: the value is of type {found}", way_out, key)
+    if take_seal(record) is False:
+        raise DamagedFileError(path, "is damaged: its checksum differs", way_out, SEAL)
     return record

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from dferlib.evidence import runs
+from dferlib.evidence.checked_table import refuse_damaged
 from dferlib.evidence.claims import ALWAYS, DEPENDS, NEVER
 from dferlib.evidence.layout import Table, as_printed, lay_out, with_interval
 from dferlib.evidence.row_verdict import CONTRADICTED
@@ -33,10 +34,14 @@ class MissingResultsError(FileNotFoundError):
 
 
 def read_results(folder: str | Path, name: str) -> pd.DataFrame:
-    """Read one of `FILES` of a results folder; MissingResultsError names what makes it."""
+    """Read one of `FILES` of a results folder; MissingResultsError names what makes it.
+
+    DamagedFileError for one that does not fit the checksum beside it.
+    """
     path = Path(folder) / name
     if not path.is_file():
         raise MissingResultsError(f"no {path}; {FILES[name]} makes it")
+    refuse_damaged(path, f"Take it back from git, or make it anew: {FILES[name]}")
     return pd.read_csv(path, dtype={"table": str}, keep_default_na=True)
 
 

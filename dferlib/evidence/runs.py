@@ -19,7 +19,7 @@ import gzip
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from platformdirs import user_data_path
 
 from dferlib.evidence.damage import DamagedFileError, read_record
 from dferlib.evidence.provenance import provenance
-from dferlib.files import digest, project_root, write_csv, write_json
+from dferlib.files import digest, project_root, seal, write_csv, write_json
 from dferlib.names import SELECTION_RULES
 
 PREDICTION_COLUMNS = ("clip_id", "subject", "fold", "select", "y_true", "y_pred")
@@ -148,9 +148,9 @@ def save_run(folder: str | Path, record: Mapping[str, Any], predictions: pd.Data
     path, table = _run_paths(folder, record["run_id"])
     write_csv(table, predictions)
     checksum = hashlib.sha256(table.read_bytes()).hexdigest()
-    metrics = _metrics(predictions, len(classes))
+    metrics = metrics_of(predictions, len(classes))
     kept = {**record, "metrics": metrics, "predictions_sha256": checksum}
-    write_json(path, kept if "provenance" in record else {**kept, "provenance": provenance()})
+    write_json(path, seal(kept if "provenance" in record else {**kept, "provenance": provenance()}))
     remake_aggregates(folder)
     return path
 
@@ -209,12 +209,19 @@ def remake_aggregates(folder: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK_NAME, timeout=LOCK_SECONDS):
         records = [_read_record(path) for path in sorted((folder / "runs").glob("*.json"))]
-        history = [_named_rows(r, pd.DataFrame(r["history"])) for r in records if r["history"]]
-        metrics = [_named_rows(r, pd.DataFrame(r["metrics"])) for r in records]
-        columns = {"history.csv": [*IDENTITY, "epoch"], "metrics.csv": list(METRIC_COLUMNS)}
-        for name, tables in (("history.csv", history), ("metrics.csv", metrics)):
-            table = pd.concat(tables) if tables else pd.DataFrame(columns=columns[name])
+        for name, table in aggregates(records).items():
             write_csv(folder / name, table)
+
+
+def aggregates(records: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+    """The tables history.csv and metrics.csv that these records give, by file name."""
+    history = [_named_rows(r, pd.DataFrame(r["history"])) for r in records if r["history"]]
+    metrics = [_named_rows(r, pd.DataFrame(r["metrics"])) for r in records]
+    columns = {"history.csv": [*IDENTITY, "epoch"], "metrics.csv": list(METRIC_COLUMNS)}
+    return {
+        name: pd.concat(tables) if tables else pd.DataFrame(columns=columns[name])
+        for name, tables in (("history.csv", history), ("metrics.csv", metrics))
+    }
 
 
 def _run_paths(folder: Path, run_id: str) -> tuple[Path, Path]:
@@ -276,7 +283,8 @@ def _check_predictions(predictions: pd.DataFrame, num_classes: int) -> None:
         raise ValueError(f"clip {predictions.loc[double, 'clip_id'].iloc[0]!r} is predicted twice")
 
 
-def _metrics(predictions: pd.DataFrame, num_classes: int) -> list[dict[str, Any]]:
+def metrics_of(predictions: pd.DataFrame, num_classes: int) -> list[dict[str, Any]]:
+    """Clips, WAR and UAR of a run's predictions, a row per selection rule."""
     from dferlib.evidence.metrics import uar, war
 
     rows = []

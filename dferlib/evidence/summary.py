@@ -14,6 +14,7 @@ import pandas as pd
 from filelock import FileLock
 
 from dferlib.evidence import sentences
+from dferlib.evidence.checked_table import checksum_file, read_table, write_table
 from dferlib.evidence.row_verdict import (
     CANNOT_TELL,
     REAL_ONLY,
@@ -28,7 +29,7 @@ from dferlib.evidence.tables import (
     load_evidence,
     published_beside_ours,
 )
-from dferlib.files import project_root, write_atomic, write_csv
+from dferlib.files import project_root, write_atomic
 from dferlib.protocols import Paper, load_protocol
 
 SUMMARY_KEY = ["paper", "dataset", "source", "preset"]
@@ -72,12 +73,21 @@ def update_summary(
     new = new[SUMMARY_COLUMNS].round(4)  # F1 is printed as a fraction
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(".summary.lock"), timeout=120):
-        old = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=SUMMARY_COLUMNS)
+        old = read_summary(path) if path.is_file() else pd.DataFrame(columns=SUMMARY_COLUMNS)
         same = (old[SUMMARY_KEY] == pd.Series(key)).all(axis=1) if len(old) else []
         kept = old[~same] if len(old) else old
         merged = pd.concat([kept, new], ignore_index=True) if len(kept) else new
-        write_csv(path, merged.sort_values([*SUMMARY_KEY, "table"], kind="stable"))
+        write_table(path, merged.sort_values([*SUMMARY_KEY, "table"], kind="stable"))
     return new
+
+
+def read_summary(path: Path) -> pd.DataFrame:
+    """Read the summary; DamagedFileError where it is not what was written."""
+    way_out = (
+        f"Take {path.name} and {checksum_file(path).name} back from git, or delete both and start "
+        "the notebooks again: finished runs are read, and their rows made anew"
+    )
+    return read_table(path, SUMMARY_COLUMNS, way_out)
 
 
 def _judged(
@@ -135,7 +145,7 @@ def remake_summary(path: Path, stored: pd.DataFrame, results: Path) -> pd.DataFr
         found = {dataset: evidence[dataset]}
         which = {"dataset": dataset, "source": source, "preset": preset, "select": select}
         update_summary(path, paper, found, dict.fromkeys(rows["table"]), **which)
-    return pd.read_csv(path)
+    return read_summary(path)
 
 
 TABLE_MARKS = ("<!-- results: python -m dferlib.evidence.summary -->", "<!-- end of results -->")
@@ -184,14 +194,14 @@ def update_readme(readme: Path, summary: Path) -> None:
     """Write the table of the summary between the two marks of the README."""
     before, rest = readme.read_text(encoding="utf-8").split(TABLE_MARKS[0])
     after = rest.split(TABLE_MARKS[1])[1]
-    table = f"{TABLE_MARKS[0]}\n{markdown_table(pd.read_csv(summary))}\n{TABLE_MARKS[1]}"
+    table = f"{TABLE_MARKS[0]}\n{markdown_table(read_summary(summary))}\n{TABLE_MARKS[1]}"
     write_atomic(readme, lambda file: file.write((before + table + after).encode()))
 
 
 def main(root: Path) -> None:
     """Make summary and README of a checkout anew."""
     path = root / "results" / "summary.csv"
-    remake_summary(path, pd.read_csv(path), path.parent)
+    remake_summary(path, read_summary(path), path.parent)
     update_readme(root / "README.md", path)
 
 

@@ -5,6 +5,7 @@ a dead kernel never reached completed; the record writes atomically and the mana
 """
 
 import html
+import json
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from papermill.engines import Engine, NotebookExecutionManager, papermill_engine
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from dferlib.evidence.damage import NOTEBOOK_SEAL, notebook_digest
 from dferlib.files import write_atomic
 from dferlib.notebook.display import END_MARK
 from dferlib.notebook.stored import presentable
@@ -46,7 +48,9 @@ class Record:
     def save(self, node: nbformat.NotebookNode, path: Path | None = None) -> None:
         """Write the notebook as it stands, by default as the partial one."""
         node.metadata.setdefault("dferlib", {"status": "running"})
-        text = nbformat.writes(presentable(node, self.name, self.target.name))
+        stored = presentable(node, self.name, self.target.name)
+        stored.metadata[NOTEBOOK_SEAL] = notebook_digest(json.loads(nbformat.writes(stored)))
+        text = nbformat.writes(stored)
         write_atomic(path or self.partial, lambda file: file.write(text + "\n"), mode="w")
         self.saved = time.monotonic()
 

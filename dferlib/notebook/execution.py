@@ -162,8 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cwd", type=Path, help="folder of the kernel (default: this one)")
     parser.add_argument("--timeout", type=float, help="seconds that one cell may take")
     chosen = parser.parse_args(arguments)
-    with suppress(ValueError):  # only the main thread may; there, a kill still stops the kernel
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop_on_signals()
     try:
         kinds = _declared(_read(chosen.notebook)) if chosen.p else {}
         values = {name: _parse(text, kinds.get(name, ("str", ""))[0]) for name, text in chosen.p}
@@ -179,6 +178,13 @@ def main(arguments: list[str] | None = None) -> int:
         _to_stderr("stopped; start the same command again to go on")
         return 130
     return 0
+
+
+def stop_on_signals() -> None:
+    """Let SIGTERM, and SIGUSR1 by which Slurm warns of a job's end, stop it as Ctrl+C does."""
+    for name in ("SIGTERM", "SIGUSR1"):  # Windows has no SIGUSR1
+        with suppress(ValueError, AttributeError):  # only the main thread may
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def _parse(text: str, kind: str) -> Any:

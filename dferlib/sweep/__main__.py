@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dferlib.datasets import DatasetError
 from dferlib.files import project_root
+from dferlib.notebook.execution import stop_on_signals
 from dferlib.notebook.parameters import PARAMETERS
 from dferlib.sweep.clusters import Shares, share_out
 from dferlib.sweep.errors import SweepError
@@ -39,6 +40,7 @@ STOPPED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: 0 all is there, 1 some of it failed, 2 refused, 130 stopped."""
     parsed = _parser().parse_args(arguments)
+    stop_on_signals()
     try:
         if parsed.command == "costs":
             return _write_costs()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from pathlib import Path
 
 import torch
@@ -28,6 +29,7 @@ def save_checkpoint(state: State, path: Path) -> None:
         "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "layout": state.layout,
         "history": state.history,
+        "file": path.name,  # one that lies under another run's name is not taken for that run's
         "chosen": state.chosen,
         "probabilities": {rule: torch.from_numpy(p) for rule, p in state.probabilities.items()},
     }
@@ -52,11 +54,17 @@ def read_checkpoint(path: Path) -> dict | None:
 def resume(state: State, path: Path) -> None:
     """Bring a fresh state to the epoch of its checkpoint, if there is a sound one.
 
-    DamagedFileError for a whole one that holds something else.
+    A damaged one is warned of, and the training starts again; DamagedFileError for a whole one that
+    holds something else.
     """
     content = read_checkpoint(path)
     if content is None:
+        if path.is_file():
+            warnings.warn(f"{path} is damaged: the training starts again", stacklevel=2)
         return
+    if content.get("file", path.name) != path.name:
+        reason = f"belongs to another run: it was written as {content['file']}"
+        raise DamagedFileError(path, reason, "Delete it: the training starts again", "file")
     try:
         _take(content, state)
     except (KeyError, ValueError, RuntimeError, AttributeError, TypeError) as error:

@@ -196,6 +196,7 @@ def synthetic_weights(
                 size=store_size,
                 fraction=settings.fraction,
                 progress=progress,
+                verify=True,
             )
             loader = ClipLoader(
                 store,

@@ -20,7 +20,7 @@ from torch import nn
 from dferlib.datasets.batches import ClipLoader
 from dferlib.datasets.folds import MIN_FOLDS, Split, fitting_folds, split_fold
 from dferlib.datasets.manifest import DatasetError
-from dferlib.datasets.store import FrameStore
+from dferlib.datasets.store import FrameStore, check_arrays
 from dferlib.device import choose_precision, describe_device, peak_memory_mb
 from dferlib.evidence.provenance import provenance
 from dferlib.evidence.runs import Run, load_run, run_id, save_run
@@ -223,6 +223,7 @@ class Task:
     def _train(self, on_epoch: Callable[[dict], None] | None = None) -> tuple[dict, State]:
         """Train, or go on with it; the last weights go to the cache."""
         recipe, model = self.recipe, self.build()
+        check_arrays(self.store)
         if isinstance(self.before, Task):
             self.before.as_init()
         initial = pretrained_backbone(

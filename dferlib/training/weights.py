@@ -23,7 +23,7 @@ from torch import nn
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from dferlib.evidence.damage import DamagedFileError, read_record
-from dferlib.files import cache_folder, digest, plain, write_atomic, write_json
+from dferlib.files import cache_folder, seal, write_atomic, write_json
 
 INITS = ("random", "torchvision", "synthetic")
 RUN = "run:"  # and then <paper>/<run id>
@@ -75,8 +75,8 @@ def save_weights(model: nn.Module, path: Path, record: dict) -> None:
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     content = safetensors.torch.save(state)
     write_atomic(path, lambda file: file.write(content))
-    kept = plain({**record, "sha256": file_digest(path)})
-    write_json(path.with_suffix(".json"), {**kept, "record": digest(kept)})
+    kept = {**record, "file": path.name, "sha256": file_digest(path)}
+    write_json(path.with_suffix(".json"), seal(kept))
 
 
 def run_weights(init: str) -> Path:
@@ -103,15 +103,17 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
 def weights_record(path: Path) -> dict[str, Any]:
     """Read the record beside weights that ``save_weights`` wrote, without what secures it.
 
-    WeightsError where there is none, DamagedFileError where it is not what was written. The first
-    records had no checksum of their own; of these only the keys are checked.
+    WeightsError where there is none, DamagedFileError where it is not what was written, or was
+    written beside other weights. The first records had neither a checksum of their own nor the name
+    of their file; of these only the keys are checked.
     """
     beside = path.with_suffix(".json")
     if not beside.is_file():
         raise WeightsError(f"there are no weights at {path}; run what leaves them there again")
     record = read_record(beside, {"sha256": str}, _remade(path))
-    if record.pop("record", digest(record)) != digest(record):
-        raise DamagedFileError(beside, "is damaged: its checksum differs", _remade(path), "record")
+    if record.get("file", path.name) != path.name:
+        reason = f"is damaged: it belongs to {record['file']}"
+        raise DamagedFileError(beside, reason, _remade(path), "file")
     return record
 
 
