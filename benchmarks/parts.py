@@ -43,6 +43,8 @@ PARTS = {
     "mutations": Part("datasets/mutations.py", "15 min", "results/robustness/mutations.json"),
     "store": Part("datasets/store.py", "10 min", "results/faces/store-<dataset>-<size>px.json"),
     "store-dfew": Part("datasets/store_dfew.py", "20 min", "results/store/dfew-<size>.json"),
+    "long-clip": Part("datasets/long_clip.py", "10 min", "results/store/long-clip.json"),
+    "tables": Part("datasets/tables.py", "2 min", "results/store/tables.json"),
     "coverage": Part("evidence/coverage.py", "hours", "results/evidence/coverage.csv"),
     "operations": Part("evidence/operations.py", "2 min", "results/evidence/operations.csv"),
     "trust": Part("trust/page.py", "seconds", "results/trust/README.md"),

@@ -91,7 +91,7 @@ def _with_peak(task: Task) -> Task:
         del same["warmup"]  # a paper's own schedule may count it in epochs
         if getattr(rival, "lr_factor", None) is not None:
             same["factors"] = tuple(rival.lr_factor(epoch) for epoch in range(rival.epochs + 1))
-    if same["peak"] == "last" and task.store.dataset in THERE_AND_BACK:
+    if same["peak"] == "last" and rival.dataset in THERE_AND_BACK:
         same["peak"] = "annotated"  # what is last there is neutral again
     before = _with_peak(task.before) if isinstance(task.before, Task) else None
     same["transfer"] = rival.transfer if before else ""  # a checkpoint is of another network

@@ -14,7 +14,6 @@ import pytest
 from dferlib.evidence import layout, scoring, summary, tables, verdict
 from dferlib.evidence.runs import Run, results_folder, save_run
 from dferlib.figures import curves, diagrams, matrices, plots
-from dferlib.notebook import widgets
 from dferlib.notebook.parameters import Settings
 from dferlib.protocols import Reported, load_protocol
 from dferlib.protocols.paper import Extent
@@ -216,19 +215,6 @@ def test_maps_are_laid_over_the_frames_that_have_one():
     assert len(figure.axes) == 7  # and the colour bar
     plain = plots.plot_samples(frames, ["a", "b"], ["1", "2", "3"])
     assert len(plain.axes) == 6
-
-
-def test_widget_redraws_for_each_choice():
-    drawn = []
-
-    def plot(variant, select):
-        drawn.append((variant, select))
-        return plt.subplots()[1]
-
-    box = widgets.choose(plot, variant=["a", "b"], select=["last"])
-    assert drawn == []  # the figure above shows the first choice
-    box.children[0].children[0].value = "b"
-    assert drawn == [("b", "last")]
 
 
 def settings_of(**changes) -> Settings:

@@ -77,6 +77,7 @@ def test_on_real_data_the_single_frame_cnn_is_trained_too(monkeypatch, tmp_path)
 
     monkeypatch.setattr(orders, "locate_recipe_store", as_real)
     given = {**SMOKE, "source": "real", "results_dir": str(tmp_path), "seeds": "0,1"}
+    given["data_root"] = str(tmp_path)
     study = open_notebook(monkeypatch, "hacn", {**given, "dataset": "oulu"}, as_real)
     (settings,) = choose_settings("hacn", "oulu", **given)
     found = names(item.task for item in SweepPlan([settings]).items)
