@@ -49,9 +49,9 @@ def load_evidence(
 
     Only runs with the settings that the preset has today count, from `init` where that is asked
     for: what an older version of a preset left is no neighbour of what this one makes. Rows with
-    settings of their own, which say so in their name, stay. Where a variant, fold and seed was run
-    more than once (the code changed in between), the newest counts. PredictionsError where runs of
-    one dataset differ in their classes or their manifest.
+    settings of their own, which say so in their name, stay unless their clips are others. Where a
+    variant, fold and seed was run more than once (the code changed in between), the newest counts.
+    PredictionsError where runs of one dataset differ in their classes or their manifest.
     """
     evidence = {}
     for dataset in paper.datasets:
@@ -66,8 +66,10 @@ def load_evidence(
         ]
         newest = records.assign(made=made)[current].sort_values("made")
         newest = newest.drop_duplicates(["variant", "fold", "seed"], keep="last")
-        whole = newest[~newest["variant"].str.contains(", ")]  # others may have lists of their own
+        whole = newest[~newest["variant"].str.contains(", ")]
         check_one_set(whole.to_dict("records"), f"runs of {paper.slug} on {dataset} ({preset})")
+        if len(whole):
+            newest = newest[newest["manifest_hash"] == whole["manifest_hash"].iloc[0]]
         found = runs.predictions[runs.predictions["run_id"].isin(newest["run_id"])]
         if len(found):
             evidence[dataset] = found

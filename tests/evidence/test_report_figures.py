@@ -133,14 +133,14 @@ def test_summary_replaces_its_own_rows_and_keeps_others(predictions, tmp_path):
     assert table[table["dataset"] == "mmi"]["status"].str.startswith("not run").all()
 
 
-def keep(folder, variant, fold=1, **changes):
+def keep(folder, variant, fold=1, manifest="m", **changes):
     """Keep a run with today's settings of quick, or with others."""
     recipe = PAPER.resolve("quick", "oulu", variant.partition(", ")[0], Extent(480))
     run = make_run(variant, 0.8, fold)
     settings = dataclasses.asdict(recipe.override(precision="float32", **changes))
     classes = {"classes": list(CLASSES), "protocol": settings, "history": []}
     names = {"run_id": f"run-{len(list(folder.rglob('*.json')))}"}
-    hashes = {"manifest_hash": "m", "fingerprint": "f"}
+    hashes = {"manifest_hash": manifest, "fingerprint": "f"}
     save_run(folder, {**run.record, **classes, **names, **hashes}, run.predictions)
     return names["run_id"]
 
@@ -152,6 +152,7 @@ def test_runs_with_other_settings_than_todays_preset_are_in_no_table(tmp_path):
     now = keep(folder, "baseline")
     keep(folder, "stcam", lr=0.004)
     own = keep(folder, "stcam, init random", init="random")
+    keep(folder, "stcam, standard classes", manifest="of other clips")
     evidence = tables.load_evidence(PAPER, "synthetic", "quick", tmp_path)
     assert set(evidence["oulu"]["run_id"]) == {now, own}
     keep(folder, "baseline", init="random")
