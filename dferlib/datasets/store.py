@@ -195,7 +195,7 @@ def check_arrays(store: FrameStore) -> None:
     Before a training, which reads them all anyway: a flipped bit in a frame has no other sign.
     StoreError naming the damaged file. A store that lies nowhere on disk passes.
     """
-    if (store.path / RECORD_FILE).is_file():
+    if store.path is not None and (store.path / RECORD_FILE).is_file():
         files = sorted(store.path.glob("*.npy"))
         states = (file.stat() for file in files)
         _check_arrays(store.path, tuple((s.st_size, s.st_mtime_ns, s.st_ino) for s in states))

@@ -69,7 +69,7 @@ def test_a_store_keeps_the_record_of_every_clip(ckplus, open_real):
     view = face_report(choose_classes(store, ("anger", "disgust")))
     assert len(view.clips) == view.total < report.total
     (store.path / "faces.csv").write_text("clip_id,found_by\n")
-    with pytest.raises(StoreError, match=r"faces\.csv has the columns"):
+    with pytest.raises(StoreError, match=r"faces\.csv does not have the checksum"):
         load_store(store.path)
 
 

@@ -77,7 +77,10 @@ def test_legends_stand_beside_the_data_and_lines_are_few(figure):
 def test_what_a_legend_names_is_seen_on_white_and_not_by_colour_alone(figure):
     legends = [ax.get_legend() for ax in figure.axes] + list(figure.legends)
     bars = [
-        bar for ax in figure.axes for bar in ax.containers if isinstance(bar, ErrorbarContainer)
+        bar
+        for ax in figure.axes
+        for bar in ax.containers
+        if isinstance(bar, ErrorbarContainer) and bar[0] is not None  # reaches of bars have no line
     ]
     marks = {bar.get_label(): (bar[0].get_marker(), bar[0].get_linestyle()) for bar in bars}
     for legend in filter(None, legends):
