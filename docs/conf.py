@@ -18,7 +18,7 @@ from dferlib.notebook.page import formula  # noqa: E402
 project, author, release = "dferlib", "the dferlib authors", __version__
 copyright = author
 root_doc = "docs/index"
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "myst_nb"]
+extensions = ["sphinx.ext.autodoc", "myst_nb"]
 include_patterns = [
     "docs/**.md",
     "notebooks/**.ipynb",
@@ -42,15 +42,15 @@ exclude_patterns = [
 
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_ipywidgets_js = {}  # scripts from elsewhere, and no kernel answers here
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 myst_enable_extensions = ["dollarmath", "amsmath", "html_image"]
 myst_heading_anchors = 3
-autosummary_generate = False  # docs/modules.py names the modules; no file is written into docs/
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-# Notebooks begin sections at the level that reads well; a cell without a name of its language is
-# text; docstrings are plain prose with backticks, in which Sphinx may see broken markup.
-suppress_warnings = ["myst.header", "myst.xref_missing", "misc.highlighting_failure", "docutils"]
+# Notebooks begin sections at the level that reads well; docstrings are plain prose, in which
+# docutils may see broken markup.
+suppress_warnings = ["myst.header", "misc.highlighting_failure", "docutils"]
 
 html_theme = "sphinx_book_theme"
 html_title = "dferlib"
