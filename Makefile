@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run sweep all test lint tidy lock clean
+.PHONY: help env run sweep all site test lint tidy lock clean
 
-help env run sweep all test lint tidy lock clean:
+help env run sweep all site test lint tidy lock clean:
 	@$(PYTHON) tasks.py $@ $(ARGS)

@@ -5,6 +5,7 @@
     python tasks.py run -p dataset ckplus   ... with other parameters
     python tasks.py sweep --papers stcam    train on all cores what notebooks then read
     python tasks.py all                     every stored result from nothing, into out/results
+    python tasks.py site                    notebooks and docstrings as pages, into out/site
     python tasks.py test                    lint and tests
 
 Every task may be repeated: what is there already is not made again. The Makefile calls this file.
@@ -36,7 +37,7 @@ STRIPPED = "metadata.papermill metadata.dferlib metadata.widgets cell.metadata.p
 
 def main() -> int:
     """Run one task; returns the exit code of what failed, or 0."""
-    named = (env, run, sweep, everything, test, lint, tidy, lock, clean)
+    named = (env, run, sweep, everything, site, test, lint, tidy, lock, clean)
     tasks = {"all" if f is everything else f.__name__: f for f in named}  # all is a builtin
     name, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("help", [])
     if name in ("help", "-h", "--help"):
@@ -107,6 +108,14 @@ def everything(rest: list[str]) -> None:
     env([])
     given = () if any(word.startswith("--results-dir") for word in rest) else OWN_RESULTS
     call(PYTHON, "-m", "dferlib.sweep", "all", *given, *rest)
+
+
+def site(rest: list[str]) -> None:
+    """Make the site of notebooks, pages and docstrings, offline, into out/site."""
+    env([])
+    kept = ROOT / "out" / "site-doctrees"  # what was read: a second call reads what changed
+    call(PYTHON, "-m", "sphinx", "-b", "html", "-c", "docs", "-d", kept, *rest, ".", "out/site")
+    print(f"\nto read in a browser: {ROOT / 'out' / 'site' / 'index.html'}")
 
 
 def test(rest: list[str]) -> None:

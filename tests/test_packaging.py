@@ -249,6 +249,15 @@ def test_all_and_sweep_are_calls_of_the_sweep(tasks, monkeypatch):
     ]
 
 
+def test_site_is_one_call_of_sphinx_over_the_whole_tree(tasks, monkeypatch, capsys):
+    monkeypatch.setattr(tasks, "env", lambda rest: None)
+    tasks.site(["-W"])
+    words = tasks.calls[0][1:]
+    assert words[:6] == ["-m", "sphinx", "-b", "html", "-c", "docs"]
+    assert words[-3:] == ["-W", ".", "out/site"]
+    assert "index.html" in capsys.readouterr().out
+
+
 def test_help_lists_what_the_makefile_offers(capsys, monkeypatch):
     module = load_tasks()
     monkeypatch.setattr(sys, "argv", ["tasks.py", "help"])

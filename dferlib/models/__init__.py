@@ -3,7 +3,7 @@
 A model file defines `build(num_classes, *, option=default, ...)` and returns an `nn.Module` with
 
 - `forward(clip, lengths=None) -> logits`, clip of shape (B, 3, T, H, W);
-- `forward_features(clip) -> (B, D)`, what the classifier reads;
+- `forward_features(clip) -> (B, D)`, what the classifier reads, and D as `num_features`;
 - `head`, the classifier that is re-initialised when weights are transferred;
 - `cam_layer`, the module whose output Grad-CAM explains, and optionally
   `cam_reshape(activation, num_frames) -> (B, C, T, H, W)` where that output has another order;
