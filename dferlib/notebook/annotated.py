@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -18,7 +20,7 @@ from dferlib.datasets.media.containers import import_av
 from dferlib.datasets.media.footage import Footage
 from dferlib.datasets.standins.trees.film import hang, write_video
 from dferlib.evidence.runs import results_root
-from dferlib.files import write_atomic
+from dferlib.files import project_root, write_atomic
 from dferlib.notebook.own_network import VideoError
 from dferlib.notebook.own_video import Seen, Told
 from dferlib.synthface import sample_identities
@@ -29,7 +31,8 @@ from dferlib.synthface.scene import film, make_scene
 SHOWS, LENGTH, SIDE, PICTURE, SEED = ("surprise", "happiness"), 40, 96, (160, 120), 20
 CODECS = ("libx264", "mpeg4")  # the first plays in a browser; the second every FFmpeg writes
 INK, EDGE = (255, 255, 255), (0, 0, 0)
-ORIGIN = "says a network, not the person"
+ORIGIN = "so says a network, not the person"
+MOST_BYTES = 2_000_000  # of a film that is put into the notebook
 NO_UPLOAD = "To upload a film, open this notebook in Jupyter; or name it with the parameter video."
 
 
@@ -117,6 +120,20 @@ def annotate(seen: Seen, told: Told, path: Path) -> int:
             picture, place = look(frame, seen.view), min(count, len(seen.windows)) - 1
             write(_write_on(picture, seen.windows[place], told, place))
     return count
+
+
+def show_film(path: Path) -> None:
+    """Show a written film where it is small, and say where it lies: from the checkout's folder."""
+    root = project_root()
+    inside = root is not None and path.is_relative_to(root)
+    said = f"Written: {path.relative_to(root) if inside else path.name}, {ORIGIN}."
+    page = f"<p>{html.escape(said)}</p>"
+    if path.stat().st_size <= MOST_BYTES:
+        data = base64.b64encode(path.read_bytes()).decode("ascii")
+        label = "The film again, with a square around the face and what the network says of it."
+        page += f'<video controls muted width="480" aria-label="{label}" '
+        page += f'src="data:video/mp4;base64,{data}"></video>'
+    display({"text/html": page, "text/plain": said}, raw=True)
 
 
 def _write_on(picture: np.ndarray, window: np.ndarray, told: Told, frame: int) -> np.ndarray:

@@ -201,7 +201,7 @@ def read_windows(reader: Reader, seen: Seen, clear: float = 0.5, seed: int = 0) 
 
 @torch.no_grad()
 def _views(reader: Reader, crops: np.ndarray) -> np.ndarray:
-    """Probabilities (10, B, K) of clips uint8 (B, T, S, S, 3): corners and centre, each mirrored."""
+    """Probabilities (10, B, K) of clips uint8 (B, T, S, S, 3): corners and centre, mirrored."""
     side = reader.recipe.input_size
     parts = ten_crop(to_clips(crops, crops.shape[2]), [side, side])
     return np.stack([reader.model(part).double().softmax(1).numpy() for part in parts])
