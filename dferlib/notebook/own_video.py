@@ -27,7 +27,7 @@ from dferlib.analysis.explain import attention_maps, enlarge_maps
 from dferlib.datasets.batches import to_clips
 from dferlib.datasets.faces.finding import NO_FACE, find_face, look
 from dferlib.datasets.faces.geometry import cut
-from dferlib.datasets.faces.options import MTCNN, FaceOptions, parse_faces
+from dferlib.datasets.faces.options import HAAR, MTCNN, FaceOptions, parse_faces
 from dferlib.datasets.manifest import DatasetError
 from dferlib.datasets.media.footage import Footage
 from dferlib.datasets.media.video import compare_counts, probe
@@ -77,7 +77,8 @@ def follow_face(path: Path, size: int, faces: str = "") -> Seen:
                 f"video {path} has {facts.count} frames, at most {MOST_FRAMES} are read; cut out "
                 "the part that you want to look at"
             )
-        upright = "align=upright" if FaceOptions().chosen_detector == MTCNN else ""
+        eyes = FaceOptions().chosen_detector == MTCNN and f"detector={HAAR}" not in faces
+        upright = "align=upright" if eyes else ""
         options = parse_faces(faces, f"{FACES} {upright}")
         name, footage = path.name, Footage((), str(path))
         clip = Clip(name, name, "", (), facts.fps, UNKNOWN, video=str(path), count=facts.count)

@@ -21,15 +21,18 @@ from tests.films import greys, write_film
 pytest.importorskip("av")
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "try_it.ipynb"
 FOOTAGE = os.environ.get("DFER_FOOTAGE", "")
-HAAR = "detector=haar align=none"  # needs no extra
+HAAR = "detector=haar"  # needs no extra
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
-    """An untrained STCAM of the smoke preset."""
+    """An STCAM of the smoke preset that takes all classes to be nearly alike."""
     torch.manual_seed(0)
+    model = create_model("stcam", 6, width=0.25)
+    with torch.no_grad():
+        model.head[-1].weight.mul_(1e-4)
     path = tmp_path_factory.mktemp("weights") / "stcam.safetensors"
-    save_weights(create_model("stcam", 6, width=0.25), path, {})
+    save_weights(model, path, {})
     return path
 
 
@@ -53,7 +56,7 @@ def test_the_page_runs_on_a_drawn_film(weights, tmp_path, monkeypatch):
     np.testing.assert_allclose(told.mean.sum(1), 1)
     assert (told.low <= told.mean + 1e-9).all()
     assert (told.mean <= told.high + 1e-9).all()
-    assert ((told.entropy > 0.5) & (told.entropy <= 1)).all()  # nothing was learned
+    np.testing.assert_allclose(told.entropy, 1, atol=0.05)
     assert set(told.named) == {NONE}
     assert told.spans[0].tolist() == [0, 25]
     assert told.frames[0].tolist() == [0, 4, 8, 12, 16, 20, 24]
