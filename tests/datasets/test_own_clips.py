@@ -223,7 +223,8 @@ def test_the_single_frame_cnn_sees_the_peak_alone(finished):
 @pytest.mark.parametrize("dataset", ["mmi", "bu4dfe"])
 def test_of_clips_that_come_back_the_single_frame_cnn_sees_no_neutral_end(finished, dataset):
     store, _, tasks, _, _ = finished
-    there = [replace(task, store=replace(store, dataset=dataset)) for task in tasks]
+    recipe, clips = tasks[0].recipe.override(dataset=dataset), replace(store, dataset=dataset)
+    there = [replace(task, recipe=recipe, store=clips) for task in tasks]
     assert {task.recipe.peak for task in there} == {"last"}
     (task,) = single_frame.peak_tasks(there)
     offsets = store.manifest["offset"].to_numpy()

@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_refused_by_name(weights, tmp_path, monkeypatch):
     (tmp_path / "text.mp4").write_text("no film")
     with pytest.raises(VideoError, match=r"text\.mp4 cannot be decoded"):
         follow_face(tmp_path / "text.mp4", 36)
-    with pytest.raises(VideoError, match=r"unknown preset: 'smok'\. Did you mean 'smoke'"):
+    with pytest.raises(VideoError, match=r"unknown preset: 'smok'; did you mean 'smoke'"):
         open_reader("", "smok")
     with pytest.raises(VideoError, match=r"there is no file .*none\.pth"):
         open_reader(str(tmp_path / "none.pth"))
