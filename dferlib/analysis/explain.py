@@ -30,9 +30,6 @@ METHODS = {  # our name -> class of pytorch_grad_cam; those that work on 3-D net
 }
 
 
-MOUTH_GRID = 8  # places on a side from which on one of them is no wider than half a mouth is
-
-
 class _Loader(Protocol):
     """What brings clips (B, 3, T, H, W) of rows of a manifest; `batches.ClipLoader` is one."""
 
@@ -89,32 +86,6 @@ def attention_of_rows(
     parts = [rows[start : start + at_once] for start in range(0, len(rows), at_once)]
     maps = [attention_maps(model, loader.gather(part)) for part in parts]
     return {name: torch.cat([part[name] for part in maps]).numpy() for name in maps[0]}
-
-
-def finer_layer(model: nn.Module, clips: Tensor, side: int = MOUTH_GRID) -> str:
-    """Name the deepest layer whose maps have at least `side` places on each side; empty if none.
-
-    Layers are modules that lie no deeper in the model than `cam_layer` does; the one that runs last
-    counts as deepest. Of small inputs the usual layer has a grid of 2 x 2, which shows no mouth.
-    """
-    depth = layer_name(model, model.cam_layer).count(".")
-    found, handles = [], []
-
-    def keep(name: str, output) -> None:
-        if isinstance(output, Tensor) and output.ndim > 3 and min(output.shape[-2:]) >= side:
-            found.append(name)
-
-    for name, module in model.named_modules():
-        if name and name.count(".") <= depth:
-            hook = partial(lambda name, _module, _input, output: keep(name, output), name)
-            handles.append(module.register_forward_hook(hook))
-    try:
-        with _borrowed(model), torch.no_grad():
-            model(clips[:1].to(next(model.parameters()).device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found[-1] if found else ""
 
 
 def enlarge_maps(maps: Tensor, size: tuple[int, int, int]) -> Tensor:

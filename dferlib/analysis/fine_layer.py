@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 MOUTH_CELLS = 12  # places along a side: an open mouth, a sixth of a face, then is two of them high
+MOUTH_GRID = 8  # places on a side from which on one of them is no wider than half a mouth is
 
 
 class Layer(NamedTuple):
@@ -35,14 +36,20 @@ def grid_of(model: nn.Module, clip: Tensor, module: nn.Module) -> Layer:
     return found[-1]
 
 
-def fine_layer(model: nn.Module, clip: Tensor, cells: int = MOUTH_CELLS) -> Layer:
+def fine_layer(
+    model: nn.Module, clip: Tensor, cells: int = MOUTH_CELLS, *, blocks: bool = False
+) -> Layer:
     """The last layer with at least so many places along a side, not after `model.cam_layer`.
 
-    The finest one, where none has as many. `clip` is (1, 3, T, H, W).
+    The finest one, where none has as many. `clip` is (1, 3, T, H, W). With `blocks` it is the last
+    of the modules that lie no deeper in the model than `cam_layer` does, to which papers give names
+    and of which one may hold `cam_layer`.
     """
     passed = _passed(model, clip)
     last = max(k for k, layer in enumerate(passed) if layer.module is model.cam_layer)
-    before = passed[: last + 1]
+    depth = passed[last].name.count(".")
+    named = [layer for layer in passed if layer.name.count(".") <= depth]
+    before = named if blocks else passed[: last + 1]
     fine = [layer for layer in before if layer.side >= cells]
     return fine[-1] if fine else max(before, key=lambda layer: layer.side)
 

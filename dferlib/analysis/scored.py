@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from dferlib.analysis import map_scores
 from dferlib.analysis.attended import attended
 from dferlib.analysis.deletion import deletion_scores
-from dferlib.analysis.explain import MOUTH_GRID, finer_layer, grad_cam, layer_name
+from dferlib.analysis.explain import grad_cam, layer_name
+from dferlib.analysis.fine_layer import MOUTH_GRID, fine_layer
 from dferlib.analysis.moving import SIDE, Moving
 from dferlib.analysis.randomised import randomisation_check
 
@@ -88,8 +89,9 @@ def score_model(
     model.eval()
     with torch.no_grad():
         targets = torch.cat([model(part).argmax(1) for part in clips.split(8)])
-    layers = tuple(dict.fromkeys([layer_name(model, model.cam_layer), finer_layer(model, clips)]))
-    explain = partial(maps_of, layers=tuple(name for name in layers if name))
+    finer = fine_layer(model, clips[:1], MOUTH_GRID, blocks=True)
+    named = [layer_name(model, model.cam_layer), *([finer.name] * (finer.side >= MOUTH_GRID))]
+    explain = partial(maps_of, layers=tuple(dict.fromkeys(named)))
     maps = explain(model, clips, targets)
     few = slice(amount.redrawn)
     redrawn = partial(explain, clips=clips[few], targets=targets[few])

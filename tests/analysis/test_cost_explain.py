@@ -15,11 +15,11 @@ from dferlib.analysis.explain import (
     attention_maps,
     attention_of_rows,
     enlarge_maps,
-    finer_layer,
     grad_cam,
     mass_inside,
     pointing_game,
 )
+from dferlib.analysis.fine_layer import MOUTH_GRID, fine_layer
 from dferlib.models import create_model
 
 
@@ -281,9 +281,12 @@ def test_a_planted_cue_is_found_where_and_when_it_is():
     assert (maps[:, :5] == 0).all()
 
 
-def test_the_finer_layer_is_the_last_that_can_show_a_mouth(clips):
-    assert finer_layer(small(), clips) == "inception_a"
-    assert finer_layer(small("hacn"), clips) == "backbone.layer2"
-    assert finer_layer(small("ecnn_fsa"), clips) == "backbone.branch"
-    assert finer_layer(small("ceflnet", num_clips=1), clips) == "backbone.maps.layer2"
-    assert finer_layer(small(), clips, side=64) == ""
+def test_the_finer_block_is_the_last_that_can_show_a_mouth(clips):
+    def name(model, cells=MOUTH_GRID):
+        return fine_layer(model, clips[:1], cells, blocks=True).name
+
+    assert name(small()) == "inception_a"
+    assert name(small("hacn")) == "backbone.layer2"
+    assert name(small("ecnn_fsa")) == "backbone.branch"
+    assert name(small("ceflnet", num_clips=1)) == "backbone.maps.layer2"
+    assert fine_layer(small(), clips[:1], 64, blocks=True).side < 64  # none has as many
